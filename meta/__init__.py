@@ -1,0 +1,1 @@
+"""Bootstrapped meta-gradients: knows nothing of Atari, Ray or EnvPool."""

@@ -1,0 +1,289 @@
+"""Bootstrapped meta-gradients, and what they are compared with.
+
+Flennerhag et al., "Bootstrapped Meta-Learning", ICLR 2022, section 3.
+
+Three factories with one face, `MetaLearner(init, step)`:
+
+* `fixed`: the meta-parameters stay as they are;
+* `standard`: w <- w - beta grad_w f(x_K(w)), meta-gradients as in STACX;
+* `bootstrapped`: w <- w - beta grad_w mu(x~, x_K(w)), BMG.
+
+`K` counts inner updates, `L` bootstrap updates. Updates are unrolled in
+Python, not scanned: there are few, and XLA runs convolutions inside a loop
+many times slower on CPUs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from meta.matching import Matching
+from meta.update import Batch, InnerState, Metrics, PyTree, Update
+
+
+class MetaState(NamedTuple):
+    """All that a meta-step reads and writes."""
+
+    inner: InnerState
+    meta_params: PyTree
+    meta_opt_state: PyTree
+    bootstrap_opt_state: PyTree  # of the last bootstrap update; else ()
+
+
+class MetaLearner(NamedTuple):
+    """A pair of pure functions that learns x and w.
+
+    init: `(params, meta_params) -> meta_state`.
+    step: `(meta_state, batches) -> (meta_state, metrics)`; `batches` is a
+      sequence of `window` batches, oldest first.
+    window: batches that a step looks at.
+    stride: batches by which the window moves on: updates that are kept.
+    """
+
+    init: Callable[[PyTree, PyTree], MetaState]
+    step: Callable[[MetaState, Sequence[Batch]], tuple[MetaState, Metrics]]
+    window: int
+    stride: int
+
+
+class Split(NamedTuple):
+    """Which batches of a window serve which part of a meta-step."""
+
+    inner: Sequence[Batch]  # K
+    bootstrap: Sequence[Batch]  # L
+    matching: Batch
+
+
+class Batches(NamedTuple):
+    """A rule that shares a window out: `size(K, L)` and `split`."""
+
+    size: Callable[[int, int], int]
+    split: Callable[[Sequence[Batch], int, int], Split]
+
+
+def _split_next(batches: Sequence[Batch], k: int, length: int) -> Split:
+    bootstrap = batches[k : k + length]
+    return Split(batches[:k], bootstrap, bootstrap[-1])
+
+
+def _split_same(batches: Sequence[Batch], k: int, length: int) -> Split:
+    return Split(batches[:k], [batches[k - 1]] * length, batches[k - 1])
+
+
+# The bootstrap looks ahead at the L batches that follow the inner ones.
+next_batches = Batches(lambda k, length: k + length, _split_next)
+# The bootstrap uses the last inner batch again, L times.
+same_batches = Batches(lambda k, length: max(k, 1), _split_same)
+
+
+def fixed(update: Update, *, num_inner: int = 1) -> MetaLearner:
+    """K plain updates; the meta-parameters never change.
+
+    Args:
+      update: the update rule.
+      num_inner: K >= 1.
+    """
+    _at_least("num_inner", num_inner, 1)
+
+    def init(params: PyTree, meta_params: PyTree) -> MetaState:
+        return MetaState(update.init(params), meta_params, (), ())
+
+    def step(
+        state: MetaState, batches: Sequence[Batch]
+    ) -> tuple[MetaState, Metrics]:
+        path, metrics = _follow(
+            update, state.inner, state.meta_params, batches
+        )
+        return state._replace(inner=path[-1]), {"inner": _mean(metrics)}
+
+    return MetaLearner(init, step, window=num_inner, stride=num_inner)
+
+
+def standard(
+    inner_update: Update,
+    objective: Matching,
+    meta_optimiser: optax.GradientTransformation,
+    *,
+    num_inner: int = 1,
+    batches: Batches = next_batches,
+) -> MetaLearner:
+    """Meta-gradients: descends an objective of the updated parameters.
+
+    w <- w - beta grad_w f(x_K(w))  (Xu et al. 2018; STACX, Zahavy et al. 2020)
+
+    Args:
+      inner_update: phi, applied K times.
+      objective: f, called as `(params_K, params_0, meta_params, batch)`, so
+        that it can hold x_K near x_0; x_0 carries no gradient.
+      meta_optimiser: changes w.
+      num_inner: K >= 1.
+      batches: which batch the objective sees.
+    """
+    _at_least("num_inner", num_inner, 1)
+
+    def meta_loss(meta_params, state, window):
+        split = batches.split(window, num_inner, 1)
+        path, metrics = _follow(
+            inner_update, state.inner, meta_params, split.inner
+        )
+        value = objective(
+            path[-1].params, path[0].params, meta_params, split.matching
+        )
+        aux = path[-1], state.bootstrap_opt_state, {"inner": _mean(metrics)}
+        return value, aux
+
+    def init(params: PyTree, meta_params: PyTree) -> MetaState:
+        return MetaState(
+            inner_update.init(params),
+            meta_params,
+            meta_optimiser.init(meta_params),
+            (),
+        )
+
+    return MetaLearner(
+        init,
+        _meta_step(meta_loss, meta_optimiser),
+        window=batches.size(num_inner, 1),
+        stride=num_inner,
+    )
+
+
+def bootstrapped(
+    inner_update: Update,
+    plain_update: Update,
+    matching: Matching,
+    meta_optimiser: optax.GradientTransformation,
+    *,
+    num_inner: int = 1,
+    num_bootstrap: int = 1,
+    continue_after: int | None = None,
+    batches: Batches = next_batches,
+) -> MetaLearner:
+    """Bootstrapped meta-gradients (BMG paper, section 3).
+
+    1. x_1 … x_K(w): K inner updates; gradients reach w through these alone.
+    2. x_{K+1} … x_{K+L-1}: L - 1 further updates of the same rule, then one
+       plain update from there gives the bootstrap x~, a constant.
+    3. w <- w - beta grad_w mu(x~, x_K(w)).
+
+    Args:
+      inner_update: phi, the meta-learned rule.
+      plain_update: the last bootstrap update, on the plain objective f with an
+        optimiser and optimiser state of its own.
+      matching: mu, called as `(params_K, bootstrap_params, meta_params, batch)`.
+      meta_optimiser: changes w.
+      num_inner: K >= 0. With K = 0 nothing is differentiated through an
+        update: w is reached by the matching function alone.
+      num_bootstrap: L >= 1.
+      continue_after: the learner goes on from x_i with this i, between K (the
+        paper's Atari agent) and K + L - 1 (its grid-world agents; the newest
+        parameters under the learned rule). Default K; with K = 0 it must be
+        given, since going on from x_0 would learn nothing.
+      batches: `next_batches` or `same_batches`.
+
+    Raises:
+      ValueError: where a count is out of its range.
+    """
+    _at_least("num_inner", num_inner, 0)
+    _at_least("num_bootstrap", num_bootstrap, 1)
+    last = num_inner + num_bootstrap - 1
+    kept = num_inner if continue_after is None else continue_after
+    if not max(num_inner, 1) <= kept <= last:
+        raise ValueError(
+            f"continue_after = {kept}: must lie between "
+            f"{max(num_inner, 1)} and K + L - 1 = {last}"
+        )
+    if num_inner == 0 and batches is same_batches:
+        raise ValueError("K = 0 has no inner batch: use next_batches")
+
+    def meta_loss(meta_params, state, window):
+        split = batches.split(window, num_inner, num_bootstrap)
+        path, metrics = _follow(
+            inner_update, state.inner, meta_params, split.inner
+        )
+        # Stop-gradient: the bootstrap is a constant of the meta-parameters.
+        start, constant = lax.stop_gradient((path[-1], meta_params))
+        ahead, _ = _follow(
+            inner_update, start, constant, split.bootstrap[:-1]
+        )
+        bootstrap, plain_metrics = plain_update.apply(
+            ahead[-1]._replace(opt_state=state.bootstrap_opt_state),
+            constant,
+            split.bootstrap[-1],
+        )
+        value = matching(
+            path[-1].params,
+            lax.stop_gradient(bootstrap.params),
+            meta_params,
+            split.matching,
+        )
+        inner = (path + ahead[1:])[kept]
+        metrics = {"inner": _mean(metrics), "bootstrap": plain_metrics}
+        return value, (inner, bootstrap.opt_state, metrics)
+
+    def init(params: PyTree, meta_params: PyTree) -> MetaState:
+        return MetaState(
+            inner_update.init(params),
+            meta_params,
+            meta_optimiser.init(meta_params),
+            plain_update.init(params).opt_state,
+        )
+
+    return MetaLearner(
+        init,
+        _meta_step(meta_loss, meta_optimiser),
+        window=batches.size(num_inner, num_bootstrap),
+        stride=min(kept, batches.size(num_inner, num_bootstrap)),
+    )
+
+
+def _meta_step(meta_loss, meta_optimiser):
+    """One step on `(meta_params, state, window) -> (value, aux)`."""
+
+    def step(
+        state: MetaState, window: Sequence[Batch]
+    ) -> tuple[MetaState, Metrics]:
+        (value, aux), gradient = jax.value_and_grad(meta_loss, has_aux=True)(
+            state.meta_params, state, window
+        )
+        inner, bootstrap_opt_state, metrics = aux
+        updates, meta_opt_state = meta_optimiser.update(
+            gradient, state.meta_opt_state, state.meta_params
+        )
+        state = MetaState(
+            inner,
+            optax.apply_updates(state.meta_params, updates),
+            meta_opt_state,
+            bootstrap_opt_state,
+        )
+        meta = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
+        return state, metrics | {"meta": meta}
+
+    return step
+
+
+def _follow(
+    update: Update, state: InnerState, meta_params: PyTree, batches
+) -> tuple[list[InnerState], list[Metrics]]:
+    """Applies an update once per batch: [x_0, …, x_n] and n metrics."""
+    path, metrics = [state], []
+    for batch in batches:
+        state, info = update.apply(state, meta_params, batch)
+        path.append(state)
+        metrics.append(info)
+    return path, metrics
+
+
+def _mean(metrics: list[Metrics]) -> Any:
+    if not metrics:
+        return {}
+    return jax.tree.map(lambda *xs: jnp.mean(jnp.stack(xs), axis=0), *metrics)
+
+
+def _at_least(name: str, value: int, minimum: int) -> None:
+    if value < minimum:
+        raise ValueError(f"{name} = {value}: must be at least {minimum}")
