@@ -93,11 +93,10 @@ def fixed(update: Update, *, num_inner: int = 1) -> MetaLearner:
         return MetaState(update.init(params), meta_params, (), ())
 
     def step(
-        state: MetaState, batches: Sequence[Batch]
+        state: MetaState, window: Sequence[Batch]
     ) -> tuple[MetaState, Metrics]:
-        path, metrics = _follow(
-            update, state.inner, state.meta_params, batches
-        )
+        _check_length(window, num_inner)
+        path, metrics = _follow(update, state.inner, state.meta_params, window)
         return state._replace(inner=path[-1]), {"inner": _mean(metrics)}
 
     return MetaLearner(init, step, window=num_inner, stride=num_inner)
@@ -124,8 +123,10 @@ def standard(
       batches: which batch the objective sees.
     """
     _at_least("num_inner", num_inner, 1)
+    size = batches.size(num_inner, 1)
 
     def meta_loss(meta_params, state, window):
+        _check_length(window, size)
         split = batches.split(window, num_inner, 1)
         path, metrics = _follow(
             inner_update, state.inner, meta_params, split.inner
@@ -147,7 +148,7 @@ def standard(
     return MetaLearner(
         init,
         _meta_step(meta_loss, meta_optimiser),
-        window=batches.size(num_inner, 1),
+        window=size,
         stride=num_inner,
     )
 
@@ -199,8 +200,10 @@ def bootstrapped(
         )
     if num_inner == 0 and batches is same_batches:
         raise ValueError("K = 0 has no inner batch: use next_batches")
+    size = batches.size(num_inner, num_bootstrap)
 
     def meta_loss(meta_params, state, window):
+        _check_length(window, size)
         split = batches.split(window, num_inner, num_bootstrap)
         path, metrics = _follow(
             inner_update, state.inner, meta_params, split.inner
@@ -236,8 +239,8 @@ def bootstrapped(
     return MetaLearner(
         init,
         _meta_step(meta_loss, meta_optimiser),
-        window=batches.size(num_inner, num_bootstrap),
-        stride=min(kept, batches.size(num_inner, num_bootstrap)),
+        window=size,
+        stride=min(kept, size),
     )
 
 
@@ -282,6 +285,13 @@ def _mean(metrics: list[Metrics]) -> Any:
     if not metrics:
         return {}
     return jax.tree.map(lambda *xs: jnp.mean(jnp.stack(xs), axis=0), *metrics)
+
+
+def _check_length(window: Sequence[Batch], size: int) -> None:
+    # Slices of a shorter window would quietly make a shorter bootstrap, and a
+    # batch that was not put in a list would be taken for its own fields.
+    if len(window) != size:
+        raise ValueError(f"{len(window)} batches: a step takes {size}")
 
 
 def _at_least(name: str, value: int, minimum: int) -> None:
