@@ -210,7 +210,7 @@ def bootstrapped(
         )
         # Stop-gradient: the bootstrap is a constant of the meta-parameters.
         start, constant = lax.stop_gradient((path[-1], meta_params))
-        ahead, _ = _follow(
+        ahead, ahead_metrics = _follow(
             inner_update, start, constant, split.bootstrap[:-1]
         )
         bootstrap, plain_metrics = plain_update.apply(
@@ -225,7 +225,10 @@ def bootstrapped(
             split.matching,
         )
         inner = (path + ahead[1:])[kept]
-        metrics = {"inner": _mean(metrics), "bootstrap": plain_metrics}
+        metrics = {
+            "inner": _mean((metrics + ahead_metrics)[:kept]),
+            "bootstrap": plain_metrics,
+        }
         return value, (inner, bootstrap.opt_state, metrics)
 
     def init(params: PyTree, meta_params: PyTree) -> MetaState:
@@ -282,8 +285,6 @@ def _follow(
 
 
 def _mean(metrics: list[Metrics]) -> Any:
-    if not metrics:
-        return {}
     return jax.tree.map(lambda *xs: jnp.mean(jnp.stack(xs), axis=0), *metrics)
 
 
