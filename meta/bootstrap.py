@@ -179,7 +179,8 @@ def bootstrapped(
       meta_optimiser: changes w.
       num_inner: K >= 0. With K = 0 nothing is differentiated through an
         update: w is reached by the matching function alone.
-      num_bootstrap: L >= 1.
+      num_bootstrap: L >= 1; with K = 0 at least 2, since the last bootstrap
+        update is never kept.
       continue_after: the learner goes on from x_i with this i, between K (the
         paper's Atari agent) and K + L - 1 (its grid-world agents; the newest
         parameters under the learned rule). Default K; with K = 0 it must be
@@ -190,7 +191,7 @@ def bootstrapped(
       ValueError: where a count is out of its range.
     """
     _at_least("num_inner", num_inner, 0)
-    _at_least("num_bootstrap", num_bootstrap, 1)
+    _at_least("num_bootstrap", num_bootstrap, 1 if num_inner else 2)
     last = num_inner + num_bootstrap - 1
     kept = num_inner if continue_after is None else continue_after
     if not max(num_inner, 1) <= kept <= last:
