@@ -62,7 +62,7 @@ def self_tuned(initial: Any, bounds: Mapping[str, Bounds]) -> SelfTuned:
     Raises:
       ValueError: for a field that `initial` lacks, or a value out of bounds.
     """
-    for name in bounds:
+    for name, bound in bounds.items():
         if name not in initial._fields:
             close = difflib.get_close_matches(name, initial._fields, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -70,6 +70,10 @@ def self_tuned(initial: Any, bounds: Mapping[str, Bounds]) -> SelfTuned:
                 f"no hyper-parameter {name!r} among "
                 f"{', '.join(initial._fields)}{hint}"
             )
+        try:
+            unsquash(getattr(initial, name), bound)
+        except ValueError as error:
+            raise ValueError(f"{name} = {error}") from None
 
     def init() -> dict[str, np.ndarray]:
         return {
@@ -84,5 +88,4 @@ def self_tuned(initial: Any, bounds: Mapping[str, Bounds]) -> SelfTuned:
         }
         return initial._replace(**tuned)
 
-    init()  # An initial value out of its bounds fails here, not in training.
     return SelfTuned(init, values)
