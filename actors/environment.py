@@ -1,0 +1,226 @@
+"""EnvPool environments, by task and named protocol, stepped asynchronously.
+
+EnvPool resets on the *next* step: the step after the last one of an episode
+ignores its action and returns the first observation with reward 0.
+"""
+
+import difflib
+import warnings
+from typing import Any, NamedTuple
+
+import envpool
+import numpy as np
+
+FIRST, MID, LAST = 0, 1, 2  # step types, as in dm_env
+
+
+class Protocol(NamedTuple):
+    """How an Atari game is played: EnvPool's options and the life rule."""
+
+    options: dict[str, Any]
+    life_loss_ends_discount: bool
+
+
+_COMMON = {
+    "frame_skip": 4,
+    "stack_num": 4,
+    "noop_max": 30,
+    "max_episode_steps": 27_000,  # 108,000 frames
+    "use_fire_reset": False,  # Neither paper mentions it: the agent fires.
+    "full_action_space": False,
+    "repeat_action_probability": 0.0,
+}
+
+# Values and their standing: IMPALA's are sourced; BMG's frame is recalled from
+# the paper's table; Machado et al. (2018) is sourced.
+PROTOCOLS = {
+    "impala": Protocol(
+        _COMMON | {"img_height": 84, "img_width": 84, "gray_scale": True},
+        life_loss_ends_discount=True,
+    ),
+    "bmg": Protocol(
+        _COMMON | {"img_height": 210, "img_width": 160, "gray_scale": False},
+        life_loss_ends_discount=True,
+    ),
+    "machado": Protocol(
+        _COMMON
+        | {
+            "img_height": 84,
+            "img_width": 84,
+            "gray_scale": True,
+            "noop_max": 1,
+            "full_action_space": True,
+            "repeat_action_probability": 0.25,
+        },
+        life_loss_ends_discount=False,
+    ),
+}
+
+
+class Spec(NamedTuple):
+    """What the agent and the learner need to know of a task."""
+
+    num_actions: int  # A
+    observation_shape: tuple[int, ...]  # [S * C, H, W] or any other
+    observation_dtype: Any
+    stack: int  # S frames stacked along the first axis; 1 without stacking
+    frames_per_step: int  # environment frames that one agent step takes
+
+
+class Step(NamedTuple):
+    """What `M` environments returned, in the order in which they were done."""
+
+    env_id: np.ndarray  # [M]
+    observation: np.ndarray  # [M, S * C, H, W]
+    step_type: np.ndarray  # [M]
+    reward: np.ndarray  # [M] raw
+    discount: np.ndarray  # [M] 0 after a game over (or life loss), else 1
+
+
+def check_task(task: str) -> None:
+    """Raises `ValueError` naming the nearest tasks if EnvPool lacks `task`."""
+    tasks = envpool.list_all_envs()
+    if task in tasks:
+        return
+    lower = {name.lower(): name for name in tasks}
+    guesses = [task.lower(), f"{task.lower()}-v5"]
+    close = [
+        lower[match]
+        for guess in guesses
+        for match in difflib.get_close_matches(guess, lower, n=3, cutoff=0.5)
+    ]
+    near = ", ".join(dict.fromkeys(close)) or "none is near"
+    raise ValueError(
+        f"unknown task {task!r} among EnvPool's {len(tasks)}; nearest: {near}"
+    )
+
+
+def check_protocol(name: str) -> None:
+    """Raises `ValueError` naming the protocols if `name` is none of them."""
+    if name not in PROTOCOLS:
+        close = difflib.get_close_matches(name, PROTOCOLS, n=1, cutoff=0.0)
+        raise ValueError(
+            f"unknown protocol {name!r}; allowed: {', '.join(PROTOCOLS)}; "
+            f"nearest: {close[0]}"
+        )
+
+
+def spec(task: str, protocol: str) -> Spec:
+    """Returns the `Spec` of a task without starting its environments.
+
+    Raises:
+      ValueError: for an unknown task, or one whose actions are not discrete.
+    """
+    check_task(task)
+    check_protocol(protocol)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # gymnasium warns of its own casts
+        made = envpool.make_spec(task, **_options(task, protocol))
+        space = made.gymnasium_action_space
+        observation = _image(made.gymnasium_observation_space)
+    if not hasattr(space, "n"):
+        raise ValueError(
+            f"task {task!r} has the actions {space}: only discrete actions "
+            "are supported"
+        )
+    config = made.config._asdict()
+    return Spec(
+        num_actions=int(space.n),
+        observation_shape=tuple(observation.shape),
+        observation_dtype=np.dtype(observation.dtype),
+        stack=int(config.get("stack_num", 1)),
+        frames_per_step=int(config.get("frame_skip", 1)),
+    )
+
+
+class Environment:
+    """`num_envs` copies of a task, of which `batch_size` are awaited at a time.
+
+    The face that any other back end would have to offer: `spec`, `num_envs`,
+    `reset`, `recv`, `send`, `close`.
+
+    Args:
+      task: EnvPool's name, such as `Pong-v5`.
+      protocol: a key of `PROTOCOLS`; only Atari games read it.
+      num_envs: copies.
+      batch_size: copies that `recv` waits for; `num_envs` for lock-step.
+      num_threads: EnvPool's threads.
+      seed: copy i is seeded with seed + i.
+    """
+
+    def __init__(
+        self,
+        task: str,
+        protocol: str,
+        *,
+        num_envs: int,
+        batch_size: int,
+        num_threads: int,
+        seed: int,
+    ):
+        self.spec = spec(task, protocol)
+        self.num_envs = num_envs
+        self.batch_size = batch_size
+        self._life_loss_ends_discount = (
+            _is_atari(task) and PROTOCOLS[protocol].life_loss_ends_discount
+        )
+        self.lives = np.zeros(num_envs, np.int32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # gymnasium warns of its own casts
+            self._pool = envpool.make_gymnasium(
+                task,
+                num_envs=num_envs,
+                batch_size=batch_size,
+                num_threads=num_threads,
+                seed=seed,
+                **_options(task, protocol),
+            )
+
+    def reset(self) -> None:
+        """Starts all copies; the first observations come from `recv`."""
+        self._pool.async_reset()
+
+    def recv(self) -> Step:
+        """Waits for `batch_size` copies."""
+        observation, reward, terminated, truncated, info = self._pool.recv()
+        env_id = info["env_id"]
+        step_type = np.where(info["elapsed_step"] == 0, FIRST, MID)
+        step_type = np.where(terminated | truncated, LAST, step_type)
+        # A truncated episode goes on in principle: its discount stays 1.
+        discount = 1.0 - terminated.astype(np.float32)
+        if self._life_loss_ends_discount:
+            lost = (info["lives"] < self.lives[env_id]) & (step_type != FIRST)
+            discount = np.where(lost, np.float32(0.0), discount)
+            self.lives[env_id] = info["lives"]
+        return Step(
+            env_id,
+            _image(observation),
+            step_type.astype(np.int8),
+            reward.astype(np.float32),
+            discount,
+        )
+
+    def send(self, action: np.ndarray, env_id: np.ndarray) -> None:
+        """Steps the copies `env_id` with `action`, both `[M]`."""
+        self._pool.send(action, env_id)
+
+    def close(self) -> None:
+        """Ends EnvPool's threads."""
+        self._pool.close()
+
+
+def _is_atari(task: str) -> bool:
+    config = envpool.make_spec(task).config._asdict()
+    return "repeat_action_probability" in config
+
+
+def _options(task: str, protocol: str) -> dict[str, Any]:
+    return PROTOCOLS[protocol].options if _is_atari(task) else {}
+
+
+def _image(observation: Any) -> Any:
+    """The array of an observation; of a dictionary (MiniGrid) the image."""
+    try:
+        return observation["image"]
+    except (KeyError, IndexError, TypeError):
+        return observation

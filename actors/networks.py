@@ -1,0 +1,180 @@
+"""Torsos, core and heads (haiku).
+
+Observations come as EnvPool gives them, `[N, S * C, H, W]` bytes; images are
+turned to channels-last inside the torso. Conventions: `N` any batch axis.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+Torso = Callable[[jax.Array], jax.Array]  # [N, …] -> [N, features]
+
+
+class Outputs(NamedTuple):
+    """All heads: head 0 acts, the others are auxiliary (STACX)."""
+
+    logits: jax.Array  # [..., H, A]
+    values: jax.Array  # [..., H]
+
+
+def residual(
+    channels: Sequence[int] = (16, 32, 32),
+    *,
+    blocks: int = 2,
+    hidden: int = 256,
+) -> Torso:
+    """IMPALA's residual torso (Espeholt et al. 2018, figure 3)."""
+
+    def torso(observation: jax.Array) -> jax.Array:
+        x = _pixels(observation)
+        for width in channels:
+            x = hk.Conv2D(width, 3)(x)
+            x = _max_pool(x)
+            for _ in range(blocks):
+                y = hk.Conv2D(width, 3)(jax.nn.relu(x))
+                y = hk.Conv2D(width, 3)(jax.nn.relu(y))
+                x = x + y
+        return _dense(jax.nn.relu(x), hidden)
+
+    return torso
+
+
+def nature(*, hidden: int = 512) -> Torso:
+    """The DQN torso of Mnih et al. (2015)."""
+    return _convolutional([(32, 8, 4), (64, 4, 2), (64, 3, 1)], hidden)
+
+
+def small(*, hidden: int = 256) -> Torso:
+    """The DQN torso of Mnih et al. (2013): a third of `nature`'s arithmetic."""
+    return _convolutional([(16, 8, 4), (32, 4, 2)], hidden)
+
+
+def mlp(sizes: Sequence[int] = (256, 256)) -> Torso:
+    """A perceptron on the flattened observation, for small tasks."""
+
+    def torso(observation: jax.Array) -> jax.Array:
+        x = observation.reshape(observation.shape[0], -1)
+        x = x.astype(jnp.float32)
+        if observation.dtype == jnp.uint8:
+            x = x / 255.0
+        return hk.nets.MLP(sizes, activate_final=True)(x)
+
+    return torso
+
+
+class ActorCritic(hk.Module):
+    """Torso, optional LSTM core, H policy and value heads.
+
+    Args:
+      torso: maps `[N, …]` observations to features.
+      num_actions: A.
+      num_heads: H, 1 + auxiliary heads.
+      head_hidden: sizes of each head's own hidden layers; () for linear heads.
+      lstm_size: units of the LSTM core; 0 for none.
+    """
+
+    def __init__(
+        self,
+        torso: Torso,
+        *,
+        num_actions: int,
+        num_heads: int,
+        head_hidden: Sequence[int] = (),
+        lstm_size: int = 0,
+    ):
+        super().__init__()
+        self._torso = torso
+        self._num_actions = num_actions
+        self._num_heads = num_heads
+        self._head_hidden = tuple(head_hidden)
+        self._core = hk.ResetCore(hk.LSTM(lstm_size)) if lstm_size else None
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The recurrent state before a first step, `()` without a core."""
+        if self._core is None:
+            return ()
+        return self._core.initial_state(batch_size)
+
+    def __call__(
+        self, observation: jax.Array, first: jax.Array, core_state: Any
+    ) -> tuple[Outputs, Any]:
+        """Unrolls `[T, B, …]` observations; `first` `[T, B]` resets the core."""
+        time, batch = first.shape
+        flat = observation.reshape(time * batch, *observation.shape[2:])
+        x = self._torso(flat).reshape(time, batch, -1)
+        if self._core is not None:
+            x, core_state = hk.dynamic_unroll(
+                self._core, (x, first), core_state
+            )
+        logits, values = zip(
+            *[self._head(x, index) for index in range(self._num_heads)],
+            strict=True,
+        )
+        return Outputs(jnp.stack(logits, -2), jnp.stack(values, -1)), core_state
+
+    def _head(self, x: jax.Array, index: int) -> tuple[jax.Array, jax.Array]:
+        if self._head_hidden:
+            x = hk.nets.MLP(
+                self._head_hidden, activate_final=True, name=f"head_{index}"
+            )(x)
+        # A small first policy is close to uniform whatever the features.
+        policy = hk.Linear(
+            self._num_actions,
+            w_init=hk.initializers.VarianceScaling(0.01),
+            name=f"policy_{index}",
+        )
+        value = hk.Linear(1, name=f"value_{index}")
+        return policy(x), value(x)[..., 0]
+
+
+def _convolutional(
+    layers: Sequence[tuple[int, int, int]], hidden: int
+) -> Torso:
+    def torso(observation: jax.Array) -> jax.Array:
+        x = _pixels(observation)
+        for width, kernel, stride in layers:
+            x = hk.Conv2D(width, kernel, stride, padding="VALID")(x)
+            x = jax.nn.relu(x)
+        return _dense(x, hidden)
+
+    return torso
+
+
+def _pixels(observation: jax.Array) -> jax.Array:
+    """`[N, C, H, W]` bytes to `[N, H, W, C]` in [0, 1]."""
+    x = jnp.moveaxis(observation, 1, -1)
+    return x.astype(jnp.float32) / 255.0
+
+
+def _dense(x: jax.Array, hidden: int) -> jax.Array:
+    return jax.nn.relu(hk.Linear(hidden)(x.reshape(x.shape[0], -1)))
+
+
+def _max_pool(x: jax.Array) -> jax.Array:
+    """3x3 max-pooling with stride 2 and same padding, as nine strided slices.
+
+    XLA's own pooling has a slow gradient on CPUs.
+    """
+    _, height, width, _ = x.shape
+    out_height, out_width = -(-height // 2), -(-width // 2)
+    # Same padding as XLA's: what is needed in all, the smaller half first.
+    pad_height = max((out_height - 1) * 2 + 3 - height, 0)
+    pad_width = max((out_width - 1) * 2 + 3 - width, 0)
+    padding = [
+        (0, 0),
+        (pad_height // 2, pad_height - pad_height // 2),
+        (pad_width // 2, pad_width - pad_width // 2),
+        (0, 0),
+    ]
+    x = jnp.pad(x, padding, constant_values=-jnp.inf)
+    rows, cols = 2 * out_height - 1, 2 * out_width - 1
+    pooled = None
+    for i in range(3):
+        for j in range(3):
+            window = x[:, i : i + rows : 2, j : j + cols : 2]
+            pooled = window if pooled is None else jnp.maximum(pooled, window)
+    return pooled

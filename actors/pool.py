@@ -1,0 +1,209 @@
+"""The actor pool: who plays, with the newest parameters, and who is replaced.
+
+Two pools with one face: `RayPool` spreads actors over a Ray cluster, and
+`LocalPool` plays in this process, in a fixed order, for tests and debugging.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import ray
+
+from actors.transition import Unroll
+from actors.unroll import Episode, Unroller
+
+PyTree = Any
+MakeUnroller = Callable[[int], Unroller]  # seed offset -> Unroller
+
+
+class Collected(NamedTuple):
+    """One unroll and the games that ended while it was made."""
+
+    unroll: Unroll
+    episodes: list[Episode]
+
+
+class PoolStatus(NamedTuple):
+    """What a user wants to know of the actors."""
+
+    actors: int
+    replaced: int
+
+
+class LocalPool:
+    """One actor in this process; `collect` plays while the caller waits."""
+
+    def __init__(self, make_unroller: MakeUnroller):
+        self._unroller = make_unroller(0)
+        self._params: PyTree = None
+        self._version = 0
+
+    def publish(self, params: PyTree, version: int) -> None:
+        """Hands over the parameters for the next unroll."""
+        self._params, self._version = params, version
+
+    def collect(self) -> Collected:
+        """Plays one unroll."""
+        return Collected(*self._unroller.unroll(self._params, self._version))
+
+    def status(self) -> PoolStatus:
+        """One actor, never replaced."""
+        return PoolStatus(actors=1, replaced=0)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The actor's state; see `Unroller.snapshot`."""
+        return self._unroller.snapshot()
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Continues from a snapshot."""
+        self._unroller.restore(snapshot)
+
+    def close(self) -> None:
+        """Ends the environments."""
+        self._unroller.close()
+
+
+class _Actor:
+    """A Ray actor: a thin shell around an `Unroller`."""
+
+    def __init__(self, make_unroller: MakeUnroller, seed: int):
+        self._unroller = make_unroller(seed)
+
+    def unroll(self, params: PyTree, version: int) -> Collected:
+        return Collected(*self._unroller.unroll(params, version))
+
+
+class _Request(NamedTuple):
+    slot: int
+    started: float  # seconds, monotonic
+
+
+class RayPool:
+    """`count` Ray actors, each with a bounded number of unrolls in flight.
+
+    Every request carries the newest parameters. An actor that dies, is lost
+    with its node, raises, or takes longer than `timeout` seconds over an
+    unroll is replaced by a fresh one with other seeds, and counted.
+
+    Args:
+      make_unroller: `seed offset -> Unroller`, run inside the actor.
+      count: actors.
+      cpus: of each, as Ray schedules them.
+      in_flight: unrolls asked of each actor at a time; bounds what waits in the
+        object store to count * in_flight unrolls.
+      timeout: seconds after which a silent actor counts as hung.
+      max_failures: failures in a row, without one unroll, that end the run.
+      env_vars: environment variables of the actors, set before they import
+        anything.
+    """
+
+    def __init__(
+        self,
+        make_unroller: MakeUnroller,
+        *,
+        count: int,
+        cpus: float = 1.0,
+        in_flight: int = 1,
+        timeout: float = 300.0,
+        max_failures: int = 10,
+        env_vars: dict[str, str] | None = None,
+    ):
+        self._make_unroller = ray.put(make_unroller)
+        self._remote = ray.remote(_Actor).options(
+            num_cpus=cpus,
+            num_gpus=0,
+            max_restarts=0,
+            runtime_env={"env_vars": env_vars or {}},
+        )
+        self._in_flight = in_flight
+        self._timeout = timeout
+        self._max_failures = max_failures
+        self._actors = [self._start(slot) for slot in range(count)]
+        self._pending: dict[ray.ObjectRef, _Request] = {}
+        self._params: ray.ObjectRef | None = None
+        self._version = 0
+        self._replaced = 0
+        self._failures = 0
+
+    def publish(self, params: PyTree, version: int) -> None:
+        """Puts a version into the object store, once for all actors."""
+        self._params, self._version = ray.put(params), version
+
+    def collect(self) -> Collected:
+        """Waits for the next unroll of any actor and asks for another.
+
+        Raises:
+          RuntimeError: after `max_failures` failures in a row.
+        """
+        self._fill()
+        while True:
+            ready, _ = ray.wait(
+                list(self._pending), num_returns=1, timeout=self._patience()
+            )
+            if not ready:
+                self._replace_hung()
+                continue
+            request = self._pending.pop(ready[0])
+            try:
+                collected = ray.get(ready[0])
+            except ray.exceptions.RayError as error:
+                self._replace(request.slot, error)
+                continue
+            self._failures = 0
+            self._submit(request.slot)
+            return collected
+
+    def status(self) -> PoolStatus:
+        """Actors in the pool and how many were replaced so far."""
+        return PoolStatus(len(self._actors), self._replaced)
+
+    def close(self) -> None:
+        """Ends all actors."""
+        self._pending.clear()
+        for actor in self._actors:
+            ray.kill(actor)
+
+    def _start(self, slot: int, generation: int = 0) -> Any:
+        # Replacements play other games than those that they replace.
+        seed = slot + 10_000 * generation
+        return self._remote.remote(self._make_unroller, seed)
+
+    def _fill(self) -> None:
+        if self._pending:
+            return
+        for _ in range(self._in_flight):
+            for slot in range(len(self._actors)):
+                self._submit(slot)
+
+    def _submit(self, slot: int) -> None:
+        ref = self._actors[slot].unroll.remote(self._params, self._version)
+        self._pending[ref] = _Request(slot, time.monotonic())
+
+    def _patience(self) -> float:
+        oldest = min(request.started for request in self._pending.values())
+        return max(oldest + self._timeout - time.monotonic(), 0.1)
+
+    def _replace_hung(self) -> None:
+        late = time.monotonic() - self._timeout
+        hung = {r.slot for r in self._pending.values() if r.started < late}
+        for slot in hung:
+            self._replace(
+                slot, TimeoutError(f"no unroll within {self._timeout:g} s")
+            )
+
+    def _replace(self, slot: int, error: Exception) -> None:
+        self._failures += 1
+        if self._failures >= self._max_failures:
+            raise RuntimeError(
+                f"actors failed {self._failures} times in a row; the last "
+                f"one said: {error}"
+            ) from error
+        self._replaced += 1
+        stale = [ref for ref, r in self._pending.items() if r.slot == slot]
+        for ref in stale:
+            del self._pending[ref]
+        ray.kill(self._actors[slot])
+        self._actors[slot] = self._start(slot, generation=self._replaced)
+        for _ in range(self._in_flight):
+            self._submit(slot)
