@@ -1,0 +1,65 @@
+# Installs by itself on first use, into .venv; a second call does nothing twice.
+#   make train ARGS='--preset catch'      make test ARGS='-k matching'
+#   make train EXTRAS=dev,cuda            make test PYTHON=/path/to/python
+
+EXTRAS ?= dev
+ARGS ?=
+PACKAGES := $(wildcard actors learner meta experiments benchmarks)
+
+# The newest Python that really starts and can make a virtual environment: a
+# pyenv shim may stand for a version that is not there. Else whatever there is.
+PYTHON ?= $(shell \
+  for python in python3.12 python3.11 python3; do \
+    $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+      2> /dev/null && echo $$python && exit; \
+  done; echo python3)
+
+define CHECK_PYTHON
+{ $(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+  2> /dev/null || { \
+  echo 'bmg needs Python 3.11 or newer, with venv. Found $(PYTHON):' \
+    "$$($(PYTHON) --version 2>&1). Name another:" \
+    'make $(MAKECMDGOALS) PYTHON=/path/to/python' >&2; \
+  false; }; }
+endef
+
+comma := ,
+INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-all lint bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
+	  Makefile
+
+train: $(INSTALLED) ## train a BMG agent on Pong, about ten minutes
+	@.venv/bin/bmg train --preset quick $(ARGS)
+
+test: $(INSTALLED) ## the tests, without those marked slow
+	@.venv/bin/python -m pytest $(ARGS)
+
+test-all: $(INSTALLED) ## every test
+	@.venv/bin/python -m pytest -m 'slow or not slow' $(ARGS)
+
+lint: $(INSTALLED) ## style and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy $(PACKAGES)
+
+bench: $(INSTALLED) ## time the meta-step against plain gradient steps
+	@.venv/bin/python -m benchmarks.meta_step $(ARGS)
+
+clean: ## remove .venv and caches; runs/ stays
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \
+	  .hypothesis
+	find . -path ./runs -prune -o -name __pycache__ -type d -prune \
+	  -exec rm -rf {} +
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@echo 'installing bmg[$(EXTRAS)] into .venv (about two minutes, once)'
+	@.venv/bin/python -c '' 2> /dev/null || { \
+	  $(CHECK_PYTHON) && $(PYTHON) -m venv --clear .venv; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
