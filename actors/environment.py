@@ -109,19 +109,30 @@ def spec(task: str, protocol: str) -> Spec:
     """Returns the `Spec` of a task without starting its environments.
 
     Raises:
-      ValueError: for an unknown task, or one whose actions are not discrete.
+      ValueError: for an unknown task, one that this machine lacks a library
+        for, or one whose actions or observations are of the wrong kind.
     """
     check_task(task)
     check_protocol(protocol)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # gymnasium warns of its own casts
-        made = envpool.make_spec(task, **_options(task, protocol))
+        try:
+            made = envpool.make_spec(task, **_options(task, protocol))
+        except (ImportError, RuntimeError) as error:
+            raise ValueError(
+                f"task {task!r} cannot run here: {error}"
+            ) from error
         space = made.gymnasium_action_space
         observation = _image(made.gymnasium_observation_space)
     if not hasattr(space, "n"):
         raise ValueError(
             f"task {task!r} has the actions {space}: only discrete actions "
             "are supported"
+        )
+    if not observation.shape:  # a dictionary without image, or an integer
+        raise ValueError(
+            f"task {task!r} has the observations {observation}: only arrays, "
+            "or dictionaries with an image, are supported"
         )
     config = made.config._asdict()
     return Spec(
