@@ -175,7 +175,8 @@ def bootstrapped(
       inner_update: phi, the meta-learned rule.
       plain_update: the last bootstrap update, on the plain objective f with an
         optimiser and optimiser state of its own.
-      matching: mu, called as `(params_K, bootstrap_params, meta_params, batch)`.
+      matching: mu, called as `(params_K, bootstrap_params, meta_params,
+        batch)`.
       meta_optimiser: changes w.
       num_inner: K >= 0. With K = 0 nothing is differentiated through an
         update: w is reached by the matching function alone.
