@@ -175,7 +175,7 @@ class Environment:
         self._life_loss_ends_discount = (
             _is_atari(task) and PROTOCOLS[protocol].life_loss_ends_discount
         )
-        self.lives = np.zeros(num_envs, np.int32)
+        self._lives = np.zeros(num_envs, np.int32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gymnasium warns of its own casts
             self._pool = envpool.make_gymnasium(
@@ -200,9 +200,9 @@ class Environment:
         # A truncated episode goes on in principle: its discount stays 1.
         discount = 1.0 - terminated.astype(np.float32)
         if self._life_loss_ends_discount:
-            lost = (info["lives"] < self.lives[env_id]) & (step_type != FIRST)
+            lost = (info["lives"] < self._lives[env_id]) & (step_type != FIRST)
             discount = np.where(lost, np.float32(0.0), discount)
-            self.lives[env_id] = info["lives"]
+            self._lives[env_id] = info["lives"]
         return Step(
             env_id,
             _image(observation),

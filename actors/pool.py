@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import ray
 
 from actors.transition import Unroll
@@ -51,13 +52,13 @@ class LocalPool:
         """One actor, never replaced."""
         return PoolStatus(actors=1, replaced=0)
 
-    def snapshot(self) -> dict[str, Any]:
-        """The actor's state; see `Unroller.snapshot`."""
-        return self._unroller.snapshot()
+    def tape(self) -> dict[str, np.ndarray]:
+        """All that the actor did; see `Unroller.tape`."""
+        return self._unroller.tape()
 
-    def restore(self, snapshot: dict[str, Any]) -> None:
-        """Continues from a snapshot."""
-        self._unroller.restore(snapshot)
+    def replay(self, tape: dict[str, np.ndarray]) -> None:
+        """Plays a tape first; see `Unroller.replay`."""
+        self._unroller.replay(tape)
 
     def close(self) -> None:
         """Ends the environments."""

@@ -1,5 +1,6 @@
 """Unrolls of experience from asynchronous environments."""
 
+import collections
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +25,15 @@ class Episode(NamedTuple):
     frames: int  # environment frames
 
 
+class _Act(NamedTuple):
+    """What the agent did at one step of `M` environments."""
+
+    action: Any  # [M] int32
+    logits: Any  # [M, A]
+    core_state: PyTree  # [M, …] after the step
+    version: Any  # [] int32
+
+
 class Unroller:
     """Plays with given parameters and cuts the games into unrolls.
 
@@ -38,9 +48,9 @@ class Unroller:
       unroll_length: T.
       columns: B, columns per unroll.
       seed: of the actions.
-      tape: remember all actions, so that `snapshot` can tell a new process how
-        to bring its emulators to the same state (EnvPool cannot save them).
-        Only for lock-step environments.
+      tape: remember all that was done, so that a new process can play it
+        again: EnvPool cannot save its emulators. Only for lock-step
+        environments.
     """
 
     def __init__(
@@ -61,7 +71,8 @@ class Unroller:
         self._columns = columns
         self._key = jax.random.key(seed)
         self._policy = jax.jit(_act(agent))
-        self._tape: list[np.ndarray] | None = [] if tape else None
+        self._tape: list[_Act] | None = [] if tape else None
+        self._replayed: collections.deque[_Act] = collections.deque()
 
         count = environment.num_envs
         shape = self._spec.observation_shape
@@ -100,76 +111,58 @@ class Unroller:
         episodes: list[Episode] = []
         while len(done) < self._columns:
             step = self._environment.recv()
-            action, logits, core_before = self._act(params, step)
-            self._environment.send(action, step.env_id)
+            act = self._act(params, version, step)
+            self._environment.send(act.action, step.env_id)
             episodes += self._count(step)
-            done += self._record(step, action, logits, core_before, version)
+            done += self._record(step, act)
         return _stack_columns(done), episodes
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything that a new process needs to go on bit for bit."""
+    def tape(self) -> dict[str, np.ndarray]:
+        """All that was done so far, by name, one row per step."""
         if self._tape is None:
-            raise ValueError("only an Unroller with a tape has snapshots")
-        return {
-            "tape": np.array(self._tape, np.int32),
-            "state": [np.copy(x) for x in jax.tree.leaves(self._state())],
-        }
+            raise ValueError("this Unroller keeps no tape")
+        leaves = jax.tree.leaves(_stack(self._tape)) if self._tape else []
+        return {f"{index:03d}": leaf for index, leaf in enumerate(leaves)}
 
-    def restore(self, snapshot: dict[str, Any]) -> None:
-        """Plays the tape to bring fresh emulators where they were."""
-        for action in snapshot["tape"]:
-            step = self._environment.recv()
-            self._environment.send(action[step.env_id], step.env_id)
-        self._tape = list(snapshot["tape"])
-        self._steps = len(self._tape)
-        for ours, saved in zip(
-            jax.tree.leaves(self._state()), snapshot["state"], strict=True
-        ):
-            ours[...] = saved
+    def replay(self, tape: dict[str, np.ndarray]) -> None:
+        """Makes a fresh Unroller play a tape first, then go on by itself.
+
+        `unroll` returns what it returned when the tape was made, whatever the
+        parameters, until the tape ends.
+        """
+        structure = jax.tree.structure(_Act(0, 0, self._core, 0))
+        leaves = [tape[name] for name in sorted(tape)]
+        for row in zip(*leaves, strict=True):
+            self._replayed.append(jax.tree.unflatten(structure, row))
 
     def close(self) -> None:
         """Ends the environments."""
         self._environment.close()
 
-    def _state(self) -> PyTree:
-        return (
-            self._rows,
-            self._stack,
-            self._core,
-            self._column_core,
-            self._version,
-            self._filled,
-            self._returns,
-            self._lengths,
-            self._environment.lives,
-        )
+    def _act(self, params: PyTree, version: int, step: Step) -> _Act:
+        """Plays the tape to its end, then the policy; remembers either."""
+        if self._replayed:
+            act = self._replayed.popleft()
+        else:
+            act = self._live(params, version, step)
+        self._steps += 1
+        if self._tape is not None:
+            self._tape.append(act)
+        return act
 
-    def _act(self, params: PyTree, step: Step):
-        before = jax.tree.map(lambda x: x[step.env_id], self._core)
-        output, after = self._policy(
+    def _live(self, params: PyTree, version: int, step: Step) -> _Act:
+        output, core_state = self._policy(
             params,
             self._key,
             self._steps,
             step.observation,
             step.step_type == FIRST,
-            before,
+            _pick(self._core, step.env_id),
         )
-        self._steps += 1
-        action = np.asarray(output.action)
-        jax.tree.map(
-            lambda core, x: core.__setitem__(step.env_id, np.asarray(x)),
-            self._core,
-            after,
-        )
-        if self._tape is not None:
-            row = np.zeros(self._environment.num_envs, np.int32)
-            row[step.env_id] = action
-            self._tape.append(row)
-        return action, np.asarray(output.logits), before
+        act = _Act(output.action, output.logits, core_state, np.int32(version))
+        return jax.tree.map(np.asarray, act)
 
-    def _record(
-        self, step: Step, action, logits, core_before, version: int
-    ) -> list[Unroll]:
+    def _record(self, step: Step, act: _Act) -> list[Unroll]:
         """Writes a step into its columns; returns the columns it filled."""
         ids, at = step.env_id, self._filled[step.env_id]
         row = Transition(
@@ -177,8 +170,8 @@ class Unroller:
             step.step_type,
             step.reward,
             step.discount,
-            action,
-            logits,
+            act.action,
+            act.logits,
         )
         for rows, values in zip(self._rows, row, strict=True):
             rows[ids, at] = values
@@ -192,19 +185,16 @@ class Unroller:
         begins = full | (at == 0)
         older = older_frames(step.observation, self._spec.stack)
         self._stack[ids[begins]] = older[begins]
-        self._version[ids[begins]] = version
-        jax.tree.map(
-            lambda core, x: core.__setitem__(ids[begins], x[begins]),
-            self._column_core,
-            core_before,
-        )
+        self._version[ids[begins]] = act.version
+        _put(self._column_core, ids[begins], _pick(self._core, ids[begins]))
+        _put(self._core, ids, act.core_state)
         return columns
 
     def _column(self, env: int) -> Unroll:
         return Unroll(
             Transition(*(rows[env].copy() for rows in self._rows)),
             self._stack[env].copy(),
-            jax.tree.map(lambda x: x[env].copy(), self._column_core),
+            jax.tree.map(np.copy, _pick(self._column_core, env)),
             self._version[env],
         )
 
@@ -234,10 +224,22 @@ def _act(agent: Agent):
     return act
 
 
+def _pick(tree: PyTree, index: Any) -> PyTree:
+    return jax.tree.map(lambda x: x[index], tree)
+
+
+def _put(tree: PyTree, index: Any, values: PyTree) -> None:
+    for x, value in zip(
+        jax.tree.leaves(tree), jax.tree.leaves(values), strict=True
+    ):
+        x[index] = value
+
+
+def _stack(trees: list[Any], axis: int = 0) -> Any:
+    return jax.tree.map(lambda *xs: np.stack(xs, axis=axis), *trees)
+
+
 def _stack_columns(done: list[Unroll]) -> Unroll:
     """B columns `[T+1, …]` to one unroll `[T+1, B, …]`."""
-    transitions = jax.tree.map(
-        lambda *xs: np.stack(xs, axis=1), *[c.transitions for c in done]
-    )
-    others = jax.tree.map(lambda *xs: np.stack(xs), *[c[1:] for c in done])
-    return Unroll(transitions, *others)
+    transitions = _stack([column.transitions for column in done], axis=1)
+    return Unroll(transitions, *_stack([column[1:] for column in done]))
