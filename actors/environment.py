@@ -5,6 +5,7 @@ ignores its action and returns the first observation with reward 0.
 """
 
 import difflib
+import functools
 import warnings
 from typing import Any, NamedTuple
 
@@ -186,6 +187,7 @@ class Environment:
                 seed=seed,
                 **_options(task, protocol),
             )
+            _ = self._pool.observation_space  # made, and warned of, once
 
     def reset(self) -> None:
         """Starts all copies; the first observations come from `recv`."""
@@ -220,6 +222,7 @@ class Environment:
         self._pool.close()
 
 
+@functools.cache  # EnvPool reads the game's ROM: 0.2 s
 def _is_atari(task: str) -> bool:
     config = envpool.make_spec(task).config._asdict()
     return "repeat_action_probability" in config
