@@ -14,13 +14,14 @@ PYTHON ?= $(shell \
       2> /dev/null && echo $$python && exit; \
   done; echo python3)
 
-define CHECK_PYTHON
-{ $(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' \
-  2> /dev/null || { \
-  echo 'bmg needs Python 3.11 or newer, with venv. Found $(PYTHON):' \
-    "$$($(PYTHON) --version 2>&1). Name another:" \
-    'make $(MAKECMDGOALS) PYTHON=/path/to/python' >&2; \
-  false; }; }
+define NEW_VENV
+  $(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+    2> /dev/null || { \
+    echo 'bmg needs Python 3.11 or newer, with venv. Found $(PYTHON):' \
+      "$$($(PYTHON) --version 2>&1). Name another:" \
+      'make $(MAKECMDGOALS) PYTHON=/path/to/python' >&2; \
+    exit 1; }; \
+  $(PYTHON) -m venv --clear .venv
 endef
 
 comma := ,
@@ -57,9 +58,8 @@ clean: ## remove .venv and caches; runs/ stays
 	  -exec rm -rf {} +
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@.venv/bin/python -c '' 2> /dev/null || { $(NEW_VENV); }
 	@echo 'installing bmg[$(EXTRAS)] into .venv (about two minutes, once)'
-	@.venv/bin/python -c '' 2> /dev/null || { \
-	  $(CHECK_PYTHON) && $(PYTHON) -m venv --clear .venv; }
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check \
 	  --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
