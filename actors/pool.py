@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import ray
 
+from actors.episode import Episode
 from actors.transition import Unroll
-from actors.unroll import Episode, Unroller
+from actors.unroll import Unroller
 
 PyTree = Any
 MakeUnroller = Callable[[int], Unroller]  # seed offset -> Unroller
@@ -122,14 +123,13 @@ class RayPool:
         self._max_failures = max_failures
         self._actors = [self._start(slot) for slot in range(count)]
         self._pending: dict[ray.ObjectRef, _Request] = {}
-        self._params: ray.ObjectRef | None = None
-        self._version = 0
+        self._newest: tuple[Any, int] = (None, 0)
         self._replaced = 0
         self._failures = 0
 
     def publish(self, params: PyTree, version: int) -> None:
         """Puts a version into the object store, once for all actors."""
-        self._params, self._version = ray.put(params), version
+        self._newest = ray.put(params), version
 
     def collect(self) -> Collected:
         """Waits for the next unroll of any actor and asks for another.
@@ -178,7 +178,7 @@ class RayPool:
                 self._submit(slot)
 
     def _submit(self, slot: int) -> None:
-        ref = self._actors[slot].unroll.remote(self._params, self._version)
+        ref = self._actors[slot].unroll.remote(*self._newest)
         self._pending[ref] = _Request(slot, time.monotonic())
 
     def _patience(self) -> float:

@@ -103,9 +103,7 @@ def restack(
     # No reset within reach: every older frame may be used.
     reset = jnp.where(step_type == FIRST, time, -(stack - 1))
     reset = jax.lax.cummax(reset, axis=0)
-    slots = [
-        jnp.maximum(time - age, reset) for age in reversed(range(stack))
-    ]
+    slots = [jnp.maximum(time - age, reset) for age in reversed(range(stack))]
     index = jnp.stack(slots, axis=2) + (stack - 1)  # [T+1, B, S]
     column = jnp.arange(batch)[None, :, None]
     stacked = history[index, column]  # [T+1, B, S, C, …]

@@ -8,6 +8,7 @@ import numpy as np
 
 from actors.agent import Agent
 from actors.environment import FIRST, LAST, Environment, Step
+from actors.episode import Episode
 from actors.transition import (
     Transition,
     Unroll,
@@ -16,13 +17,6 @@ from actors.transition import (
 )
 
 PyTree = Any
-
-
-class Episode(NamedTuple):
-    """A whole game, as its score counts: unclipped and over all lives."""
-
-    episode_return: float
-    frames: int  # environment frames
 
 
 class _Act(NamedTuple):
@@ -79,9 +73,7 @@ class Unroller:
         frame = (shape[0] // self._spec.stack, *shape[1:])
         rows = (count, unroll_length + 1)
         self._rows = Transition(
-            observation=np.zeros(
-                rows + frame, self._spec.observation_dtype
-            ),
+            observation=np.zeros(rows + frame, self._spec.observation_dtype),
             step_type=np.zeros(rows, np.int8),
             reward=np.zeros(rows, np.float32),
             discount=np.zeros(rows, np.float32),
@@ -89,9 +81,7 @@ class Unroller:
             logits=np.zeros((*rows, self._spec.num_actions), np.float32),
         )
         older = (shape[0] - frame[0], *shape[1:])
-        self._stack = np.zeros(
-            (count, *older), self._spec.observation_dtype
-        )
+        self._stack = np.zeros((count, *older), self._spec.observation_dtype)
         # The recurrent state now, and as it was before each column's row 0.
         self._core = jax.tree.map(np.array, agent.initial_state(count))
         self._column_core = jax.tree.map(np.copy, self._core)

@@ -1,0 +1,88 @@
+"""The command line: `bmg COMMAND …`."""
+
+import argparse
+import difflib
+import pathlib
+import sys
+
+import tyro
+
+from experiments.presets import PRESETS, preset
+from learner import config as config_lib
+from learner.config import Config, ConfigError
+
+_USAGE = """\
+usage: bmg COMMAND …
+
+  train   trains an agent: bmg train --preset quick
+          (bmg train --help lists every setting)
+"""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits: 0 done, 2 bad input, 1 failed, 130 stopped."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        sys.exit(_run(arguments))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (RuntimeError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE)
+        return 0
+    command, *rest = arguments
+    commands = {"train": _train}
+    if command not in commands:
+        close = difflib.get_close_matches(command, commands, n=1, cutoff=0.0)
+        raise ConfigError(f"unknown command {command!r}; nearest: {close[0]}")
+    return commands[command](rest)
+
+
+def _train(arguments: list[str]) -> int:
+    config = parse_train(arguments)
+    config_lib.check(config)
+    from actors import environment
+
+    try:
+        environment.check_protocol(config.environment.protocol)
+        environment.spec(config.task, config.environment.protocol)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    from experiments import train
+
+    return train.train(config)
+
+
+def parse_train(arguments: list[str]) -> Config:
+    """The preset, then the file, then the flags; later ones win."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default="atari")
+    first.add_argument("--config", type=pathlib.Path)
+    chosen, rest = first.parse_known_args(arguments)
+    base = preset(chosen.preset)
+    if chosen.config:
+        base = config_lib.load(chosen.config, base)
+    return tyro.cli(
+        Config,
+        args=rest,
+        default=base,
+        prog="bmg train",
+        description=(
+            "Trains an agent. Presets: --preset "
+            f"{'|'.join(PRESETS)} (default atari; shown below: "
+            f"{chosen.preset}). Settings from a file: --config FILE (YAML); "
+            "flags win over the file, the file over the preset."
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

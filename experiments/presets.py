@@ -1,0 +1,141 @@
+"""Configurations by name.
+
+Standing of a value: [S] read in the paper named or in official code, [M]
+recalled from the paper's tables and unverified, [D] ours.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+
+from learner.config import (
+    ActorsConfig,
+    CheckpointConfig,
+    Config,
+    ConfigError,
+    EnvironmentConfig,
+    LearnerConfig,
+    LossConfig,
+    MetaConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    ReplayConfig,
+)
+
+
+def atari() -> Config:
+    """IMPALA's protocol and settings (Espeholt et al. 2018), all [S]."""
+    return Config(
+        actors=ActorsConfig(count=8, envs=32, envs_per_step=16, columns=16),
+        meta=MetaConfig(clip=0.3),
+    )
+
+
+def atari_paper() -> Config:
+    """BMG's Atari agent (Flennerhag et al. 2022, section 5.2).
+
+    [S]: 200M frames. [M]: all other values, among them the replay, the
+    network, the optimiser, K, L and the matching function.
+    """
+    return Config(
+        environment=EnvironmentConfig(protocol="bmg"),
+        network=NetworkConfig(
+            torso="residual",
+            channels=(64, 128, 128, 64),
+            hidden=512,
+            head_hidden=(256, 256),
+        ),
+        actors=ActorsConfig(count=24, envs=8, envs_per_step=4, columns=6),
+        loss=LossConfig(
+            discount=0.995,
+            value_weight=0.25,
+            entropy_weight=0.01,
+            auxiliary_heads=2,
+            # Not stated; a clip of 0.3 fits averages, not sums [D].
+            reduction="mean",
+        ),
+        optimiser=OptimiserConfig(
+            learning_rate=1e-4, decay=0.99, epsilon=1e-4, clip=0.3
+        ),
+        learner=LearnerConfig(unroll_length=20, batch=18, gpus=1.0),
+        replay=ReplayConfig(columns=12, capacity=10_000, kl_threshold=2.0),
+        meta=MetaConfig(
+            inner_updates=1,
+            bootstrap_updates=4,
+            matching="kl-v",
+            value_coefficient=0.25,
+            bootstrap_optimiser="rmsprop",
+            learning_rate=1e-3,
+            epsilon=1e-4,
+            clip=0.3,
+        ),
+    )
+
+
+def pong_cpu() -> Config:
+    """Pong on two cores in about an hour; the settings are ours [D]."""
+    return Config(
+        task="Pong-v5",
+        frames=8_000_000,
+        network=NetworkConfig(torso="small", hidden=256),
+        actors=ActorsConfig(
+            count=1, envs=32, envs_per_step=16, columns=16, timeout=120.0
+        ),
+        loss=LossConfig(reduction="mean", value_weight=0.5),
+        optimiser=OptimiserConfig(
+            name="rmsprop",
+            learning_rate=1e-3,
+            epsilon=1e-5,
+            clip=0.5,
+            final_fraction=0.1,
+        ),
+        learner=LearnerConfig(unroll_length=20, batch=16),
+    )
+
+
+def quick() -> Config:
+    """The start of `pong-cpu`: what `make train` runs in some minutes."""
+    return dataclasses.replace(
+        pong_cpu(), frames=1_600_000, checkpoint=CheckpointConfig(seconds=60.0)
+    )
+
+
+def catch() -> Config:
+    """A ball to catch on a 10x5 board: seconds to learn [D]."""
+    return Config(
+        task="Catch-v0",
+        frames=150_000,
+        network=NetworkConfig(torso="mlp", hidden=64),
+        actors=ActorsConfig(count=1, envs=16, envs_per_step=8, columns=16),
+        loss=LossConfig(reduction="mean", value_weight=0.5),
+        optimiser=OptimiserConfig(
+            name="rmsprop", learning_rate=2e-3, epsilon=1e-5, clip=0.5
+        ),
+        learner=LearnerConfig(unroll_length=20, batch=16, devices=1),
+        evaluation_episodes=20,
+        log_seconds=1.0,
+    )
+
+
+PRESETS: dict[str, Callable[[], Config]] = {
+    "quick": quick,
+    "catch": catch,
+    "pong-cpu": pong_cpu,
+    "atari": atari,
+    "atari-paper": atari_paper,
+}
+
+
+def preset(name: str) -> Config:
+    """The configuration of that name.
+
+    Raises:
+      ConfigError: naming the allowed names and the nearest.
+    """
+    if name not in PRESETS:
+        close = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.0)
+        raise ConfigError(
+            f"unknown preset {name!r}; allowed: {', '.join(PRESETS)}; "
+            f"nearest: {close[0]}"
+        )
+    return PRESETS[name]()

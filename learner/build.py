@@ -1,0 +1,278 @@
+"""The one place that reads the configuration and puts the parts together."""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from actors import networks
+from actors.agent import Agent, make_agent
+from actors.environment import Environment, Spec, spec
+from actors.episode import Episode
+from actors.evaluation import play
+from actors.unroll import Unroller
+from learner import learner as learner_lib
+from learner.config import Config
+from learner.learner import Algorithm, Learner
+from learner.loss import Hyperparams, actor_critic_loss, predict
+from learner.optimisers import make_meta_optimiser, make_optimiser
+from meta import bootstrap, matching
+from meta.parameters import Bounds, SelfTuned, self_tuned
+
+PyTree = Any
+
+
+def frames_per_batch(config: Config, task: Spec) -> int:
+    """Environment frames of the new columns of one batch."""
+    steps = config.learner.unroll_length * config.online
+    return steps * task.frames_per_step
+
+
+def total_updates(config: Config, task: Spec) -> int:
+    """Inner updates of the whole run."""
+    return math.ceil(config.frames / frames_per_batch(config, task))
+
+
+def build_agent(config: Config, task: Spec) -> Agent:
+    """The agent that both the actors and the learner use."""
+    net = config.network
+    torsos = {
+        "residual": lambda: networks.residual(net.channels, hidden=net.hidden),
+        "nature": lambda: networks.nature(hidden=net.hidden),
+        "small": lambda: networks.small(hidden=net.hidden),
+        "mlp": lambda: networks.mlp((net.hidden, net.hidden)),
+    }
+    return make_agent(
+        task,
+        lambda: networks.ActorCritic(
+            torsos[net.torso](),
+            num_actions=task.num_actions,
+            num_heads=config.heads,
+            head_hidden=net.head_hidden,
+            lstm_size=net.lstm,
+        ),
+    )
+
+
+def build_unroller(config: Config, offset: int) -> Unroller:
+    """An actor's inside; `offset` tells the seeds of actors apart."""
+    actors = config.actors
+    task = spec(config.task, config.environment.protocol)
+    lock_step = actors.envs if actors.in_process else actors.envs_per_step
+    # Copy i of actor n is seeded with seed + 1000 n + i.
+    seed = config.seed + 1000 * offset
+    environment = Environment(
+        config.task,
+        config.environment.protocol,
+        num_envs=actors.envs,
+        batch_size=lock_step,
+        num_threads=actors.threads,
+        seed=seed,
+    )
+    return Unroller(
+        environment,
+        build_agent(config, task),
+        unroll_length=config.learner.unroll_length,
+        columns=actors.columns,
+        seed=seed,
+        tape=actors.in_process,
+    )
+
+
+def build_learner(config: Config, task: Spec, agent: Agent) -> Learner:
+    """The jitted learner on the local devices."""
+    devices = jax.local_devices()[: config.learner.devices or None]
+    # All devices that divide the batch; the check of the configuration has
+    # refused a number that was asked for and does not.
+    while config.learner.batch % len(devices):
+        devices = devices[:-1]
+    return learner_lib.make_learner(
+        build_algorithm(config, task, agent), stack=task.stack, devices=devices
+    )
+
+
+def build_algorithm(config: Config, task: Spec, agent: Agent) -> Algorithm:
+    """impala, stacx or bmg."""
+    makers = {"impala": _impala, "stacx": _stacx, "bmg": _bmg}
+    return makers[config.algorithm](config, task, agent)
+
+
+def plain_hyperparams(config: Config) -> Hyperparams:
+    """The plain objective: head 0 alone, nothing tuned."""
+    acting = np.eye(1, config.heads, dtype=np.float32)[0]  # [H] 1, 0, 0, …
+    ones = np.ones_like(acting)
+    loss = config.loss
+    return Hyperparams(
+        discount=loss.discount * ones,
+        trace=loss.trace * ones,
+        value_weight=loss.value_weight * acting,
+        policy_weight=loss.policy_weight * acting,
+        entropy_weight=loss.entropy_weight * acting,
+        alpha_rho=ones,
+        alpha_c=ones,
+    )
+
+
+def tuned_hyperparams(config: Config) -> SelfTuned:
+    """STACX's self-tuning: sigmoids that start at `meta.initial`.
+
+    Loss weights are scaled by their value in the configuration, the others
+    lie in (0, 1). What is not tuned keeps the configuration's value.
+    """
+    ones = np.ones(config.heads, np.float32)
+    loss = config.loss
+    scale = {
+        "value_weight": loss.value_weight,
+        "policy_weight": loss.policy_weight,
+        "entropy_weight": loss.entropy_weight,
+    }
+    fixed = {"discount": loss.discount, "trace": loss.trace} | scale
+    initial = Hyperparams(
+        **{name: fixed.get(name, 1.0) * ones for name in Hyperparams._fields}
+    )
+    bounds = {
+        name: Bounds(0.0, scale.get(name, 1.0)) for name in config.meta.tuned
+    }
+    start = {
+        name: config.meta.initial * bound.high * ones
+        for name, bound in bounds.items()
+    }
+    return self_tuned(initial._replace(**start), bounds)
+
+
+def _impala(config: Config, task: Spec, agent: Agent) -> Algorithm:
+    constant = self_tuned(plain_hyperparams(config), {})
+    return learner_lib.impala(
+        _make_loss(config, agent),
+        constant,
+        _optimiser(config, task),
+        num_inner=max(config.meta.inner_updates, 1),
+    )
+
+
+def _stacx(config: Config, task: Spec, agent: Agent) -> Algorithm:
+    meta = config.meta
+    return learner_lib.stacx(
+        _make_loss(config, agent),
+        tuned_hyperparams(config),
+        _optimiser(config, task),
+        plain=plain_hyperparams(config),
+        predict=predict(agent.unroll),
+        reduce=_reduction(config),
+        kl_weight=meta.outer_kl,
+        meta_optimiser=_meta_optimiser(config),
+        num_inner=meta.inner_updates,
+        batches=_batches(config),
+    )
+
+
+def _bmg(config: Config, task: Spec, agent: Agent) -> Algorithm:
+    meta = config.meta
+    prediction = predict(agent.unroll)
+    matchings = {
+        "l2": matching.squared_distance,
+        "kl": lambda: matching.policy_kl(prediction),
+        "kl-v": lambda: matching.policy_kl_and_value(
+            prediction, value_coefficient=meta.value_coefficient
+        ),
+    }
+    newest = meta.inner_updates + meta.bootstrap_updates - 1
+    kept = {"inner": meta.inner_updates, "bootstrap": newest}
+    return learner_lib.bmg(
+        _make_loss(config, agent),
+        tuned_hyperparams(config),
+        _optimiser(config, task),
+        plain=plain_hyperparams(config),
+        bootstrap_optimiser=_bootstrap_optimiser(config, task),
+        matching=matchings[meta.matching](),
+        meta_optimiser=_meta_optimiser(config),
+        num_inner=meta.inner_updates,
+        num_bootstrap=meta.bootstrap_updates,
+        continue_after=kept[meta.continue_from],
+        batches=_batches(config),
+    )
+
+
+def _make_loss(config: Config, agent: Agent):
+    clip = config.loss.reward_clip or math.inf
+    return functools.partial(
+        actor_critic_loss,
+        agent.unroll,
+        clip_reward=lambda reward: jnp.clip(reward, -clip, clip),
+        reduce=_reduction(config),
+        kl_threshold=config.replay.kl_threshold or math.inf,
+    )
+
+
+def _reduction(config: Config):
+    return {"sum": jnp.sum, "mean": jnp.mean}[config.loss.reduction]
+
+
+def _batches(config: Config) -> bootstrap.Batches:
+    rules = {"next": bootstrap.next_batches, "same": bootstrap.same_batches}
+    return rules[config.meta.bootstrap_batches]
+
+
+def _optimiser(config: Config, task: Spec) -> optax.GradientTransformation:
+    options = config.optimiser
+    return make_optimiser(
+        options.name,
+        learning_rate=_schedule(
+            config, options.learning_rate, total_updates(config, task)
+        ),
+        decay=options.decay,
+        epsilon=options.epsilon,
+        clip=options.clip,
+    )
+
+
+def _bootstrap_optimiser(
+    config: Config, task: Spec
+) -> optax.GradientTransformation:
+    options = config.optimiser
+    rate = config.meta.bootstrap_learning_rate or options.learning_rate
+    # It takes one step per meta-step, so its schedule counts those.
+    steps = total_updates(config, task) / max(config.meta.inner_updates, 1)
+    return make_optimiser(
+        config.meta.bootstrap_optimiser,
+        learning_rate=_schedule(config, rate, math.ceil(steps)),
+        decay=options.decay,
+        epsilon=options.epsilon,
+        clip=options.clip,
+    )
+
+
+def _meta_optimiser(config: Config) -> optax.GradientTransformation:
+    return make_meta_optimiser(
+        learning_rate=config.meta.learning_rate,
+        epsilon=config.meta.epsilon,
+        clip=config.meta.clip,
+    )
+
+
+def _schedule(config: Config, rate: float, steps: int) -> optax.Schedule:
+    final = rate * config.optimiser.final_fraction
+    return optax.linear_schedule(rate, final, steps)
+
+
+def play_games(
+    config: Config, params: PyTree, count: int, seed: int
+) -> list[Episode]:
+    """Plays `count` whole games, one in each of as many environments."""
+    task = spec(config.task, config.environment.protocol)
+    environment = Environment(
+        config.task,
+        config.environment.protocol,
+        num_envs=count,
+        batch_size=count,
+        num_threads=config.actors.threads,
+        seed=seed,
+    )
+    agent = build_agent(config, task)
+    games = play(environment, agent, params, seed=seed)
+    environment.close()
+    return games

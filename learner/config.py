@@ -1,0 +1,474 @@
+"""The configuration of a run: frozen dataclasses, read only where wired.
+
+Defaults are IMPALA's published Atari settings (Espeholt et al. 2018, sourced)
+with STACX's and BMG's meta-learning on top; see `experiments/presets.py` for
+where each of those values comes from.
+"""
+
+import dataclasses
+import difflib
+import pathlib
+import typing
+from typing import Any, Literal
+
+import yaml
+
+Algorithm = Literal["impala", "stacx", "bmg"]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot run; the message is for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvironmentConfig:
+    """How the games are played."""
+
+    # Atari protocol: impala (84x84 grey, minimal actions, life loss ends the
+    # discount), bmg (210x160 RGB), machado (sticky actions 0.25, all 18
+    # actions). Other tasks are played as EnvPool makes them.
+    protocol: str = "impala"
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """The network, the same for acting and learning."""
+
+    torso: Literal["residual", "nature", "small", "mlp"] = "residual"
+    # Channels of each section of the residual torso.
+    channels: tuple[int, ...] = (16, 32, 32)
+    # Units of the torso's last layer; of every layer of the mlp.
+    hidden: int = 256
+    # Units of the hidden layers of each head; none for linear heads.
+    head_hidden: tuple[int, ...] = ()
+    # Units of an LSTM core; 0 for none.
+    lstm: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ActorsConfig:
+    """Who makes experience."""
+
+    # Ray actors.
+    count: int = 4
+    # Environments of each actor.
+    envs: int = 32
+    # Environments that an actor awaits per policy step; fewer than `envs` lets
+    # the others step meanwhile.
+    envs_per_step: int = 16
+    # EnvPool's threads in each actor.
+    threads: int = 1
+    # Cores that Ray reserves for each actor.
+    cpus: float = 1.0
+    # Columns (of unroll-length + 1 steps) that an actor returns at a time.
+    columns: int = 32
+    # Unrolls in flight per actor: 1, or 2 where latency shows.
+    in_flight: int = 1
+    # Seconds after which a silent actor is replaced.
+    timeout: float = 300.0
+    # Failures in a row, without one unroll between, that end the run.
+    max_failures: int = 10
+    # Play in the learner's process, in lock-step and without Ray: slow,
+    # deterministic, for tests and debugging.
+    in_process: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """The inner loss and the plain objective."""
+
+    # Discount of the plain objective and first value of the inner loss's.
+    discount: float = 0.99
+    # Mixing parameter of the V-trace returns (lambda).
+    trace: float = 1.0
+    # Weight of the value loss.
+    value_weight: float = 0.5
+    # Weight of the policy-gradient loss.
+    policy_weight: float = 1.0
+    # Weight of the entropy bonus.
+    entropy_weight: float = 0.01
+    # Auxiliary heads (STACX); impala has none whatever this says.
+    auxiliary_heads: int = 2
+    # Losses are summed over time and batch (IMPALA) or averaged.
+    reduction: Literal["sum", "mean"] = "sum"
+    # Rewards are clipped to [-x, x] for learning; 0 leaves them.
+    reward_clip: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimiserConfig:
+    """An optimiser of the parameters."""
+
+    name: Literal["rmsprop", "adam", "sgd"] = "rmsprop"
+    learning_rate: float = 6e-4
+    # The learning rate falls linearly to this fraction at the end of the run.
+    final_fraction: float = 0.0
+    # Decay of the second moment (rmsprop; adam's b2).
+    decay: float = 0.99
+    # Inside the root, so that it can be differentiated.
+    epsilon: float = 0.01
+    # Clip of the gradient's global norm; 0 for none.
+    clip: float = 40.0
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaConfig:
+    """Self-tuning: used by stacx and bmg."""
+
+    # K, inner updates per meta-step, kept and differentiated through.
+    inner_updates: int = 1
+    # L, bootstrap updates per meta-step (bmg).
+    bootstrap_updates: int = 1
+    # Which batches bootstrap: the next ones, or the last inner one again.
+    bootstrap_batches: Literal["next", "same"] = "next"
+    # The learner goes on from the inner updates' end, or from the newest
+    # parameters under the learned rule, x_{K+L-1}.
+    continue_from: Literal["inner", "bootstrap"] = "inner"
+    # How far x_K is from its bootstrap (bmg).
+    matching: Literal["l2", "kl", "kl-v"] = "kl-v"
+    # Coefficient of the values' squared difference in kl-v.
+    value_coefficient: float = 0.25
+    # Optimiser of the last bootstrap update; its other values are the inner
+    # optimiser's (bmg).
+    bootstrap_optimiser: Literal["rmsprop", "adam", "sgd"] = "rmsprop"
+    # Learning rate of the last bootstrap update; 0 takes the inner one's.
+    bootstrap_learning_rate: float = 0.0
+    # Weight of KL(new policy, old policy) in the outer loss (stacx).
+    outer_kl: float = 1.0
+    # Meta-optimiser: Adam.
+    learning_rate: float = 1e-3
+    epsilon: float = 1e-4
+    # Clip of the meta-gradient's global norm; 0 for none.
+    clip: float = 0.3
+    # Where the sigmoid of every self-tuned hyper-parameter starts; its logit
+    # is 4.6.
+    initial: float = 0.99
+    # The self-tuned hyper-parameters; the others stay as they are.
+    tuned: tuple[str, ...] = (
+        "discount",
+        "trace",
+        "value_weight",
+        "policy_weight",
+        "entropy_weight",
+        "alpha_rho",
+        "alpha_c",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayConfig:
+    """Replay of old unrolls, mixed with new ones at a fixed ratio."""
+
+    # Columns of each batch that come from replay; 0 for none.
+    columns: int = 0
+    # Columns kept.
+    capacity: int = 10_000
+    # Steps where KL(behaviour || current) exceeds this are masked (LASER); 0
+    # masks none.
+    kl_threshold: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerConfig:
+    """How batches become parameters."""
+
+    # T, agent steps per unroll.
+    unroll_length: int = 20
+    # B, columns per batch, whatever the number of actors.
+    batch: int = 32
+    # Devices that share a batch; 0 for all local ones. On CPUs as many
+    # virtual devices are made; 0 makes one per core.
+    devices: int = 0
+    # GPUs that Ray reserves for the learner; 0 learns on CPUs.
+    gpus: float = 0.0
+    # Cores that Ray reserves for the learner.
+    cpus: float = 1.0
+    # Batches prepared ahead.
+    prefetch: int = 1
+    # Updates in a row that may be skipped for values that are not finite.
+    max_skipped: int = 20
+    # Times that a learner which died is started again from its checkpoint.
+    max_restarts: int = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+    """What is saved when."""
+
+    # Seconds between checkpoints.
+    seconds: float = 300.0
+    # Updates between checkpoints, in addition; 0 for none.
+    updates: int = 0
+    # Newest checkpoints kept.
+    keep: int = 3
+    # Parts of the run after which a checkpoint is kept for good.
+    milestones: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run."""
+
+    # EnvPool's task, such as Pong-v5, Breakout-v5, Catch-v0, CartPole-v1.
+    task: str = "Pong-v5"
+    algorithm: Algorithm = "bmg"
+    # Environment frames to train for: 4 per agent step on Atari.
+    frames: int = 200_000_000
+    seed: int = 1
+    # The run's folder; runs/TASK-ALGORITHM-SEED if empty.
+    out: str = ""
+    # Whole games that the final policy plays at the end.
+    evaluation_episodes: int = 10
+    # Seconds between lines of metrics.
+    log_seconds: float = 5.0
+    # Ray cluster to join: auto, or an address; a local one is started if empty.
+    address: str = ""
+    environment: EnvironmentConfig = EnvironmentConfig()
+    network: NetworkConfig = NetworkConfig()
+    actors: ActorsConfig = ActorsConfig()
+    learner: LearnerConfig = LearnerConfig()
+    loss: LossConfig = LossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    meta: MetaConfig = MetaConfig()
+    replay: ReplayConfig = ReplayConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @property
+    def folder(self) -> str:
+        """The run's folder."""
+        name = f"{self.task}-{self.algorithm}-{self.seed}".replace("/", "-")
+        return self.out or f"runs/{name}"
+
+    @property
+    def heads(self) -> int:
+        """H, 1 + auxiliary heads."""
+        extra = self.loss.auxiliary_heads
+        return 1 if self.algorithm == "impala" else 1 + extra
+
+    @property
+    def online(self) -> int:
+        """Columns of each batch that are new."""
+        return self.learner.batch - self.replay.columns
+
+
+# What may differ between a run and its continuation: it changes how the work
+# is done, not what is learned.
+_FREE = (
+    "out",
+    "address",
+    "evaluation_episodes",
+    "log_seconds",
+    "actors.count",
+    "actors.cpus",
+    "actors.threads",
+    "actors.timeout",
+    "actors.max_failures",
+    "learner.gpus",
+    "learner.cpus",
+    "learner.devices",
+    "learner.prefetch",
+    "learner.max_skipped",
+    "learner.max_restarts",
+    "checkpoint.seconds",
+    "checkpoint.updates",
+    "checkpoint.keep",
+    "checkpoint.milestones",
+)
+
+
+def save(config: Config, path: pathlib.Path) -> None:
+    """Writes a configuration as YAML that `load` and `--config` read."""
+    text = yaml.safe_dump(_plain(config), sort_keys=False)
+    path.write_text(f"# bmg train --config {path.name}\n{text}")
+
+
+def load(path: pathlib.Path, base: Config) -> Config:
+    """Reads YAML; fields that it lacks keep the values of `base`.
+
+    Raises:
+      ConfigError: for a file that cannot be read, an unknown field or a value
+        of another type.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--config {path}: {reason}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"--config {path}: not a mapping of fields to values")
+    return _filled(base, fields, prefix="")
+
+
+def differences(there: Config, here: Config) -> dict[str, tuple[Any, Any]]:
+    """`{field: (there, here)}` of the fields that change what is learned."""
+    a, b = _flat(there), _flat(here)
+    return {
+        name: (a[name], b[name])
+        for name in a
+        if a[name] != b[name] and name not in _FREE
+    }
+
+
+def check(config: Config) -> None:
+    """Raises `ConfigError` for numbers that cannot work, with what would."""
+    _check_ranges(config)
+    batch, devices = config.learner.batch, config.learner.devices
+    if devices and batch % devices:
+        raise ConfigError(
+            f"learner.batch = {batch} is not divisible by learner.devices = "
+            f"{devices}: take a batch of {devices * max(batch // devices, 1)}"
+        )
+    actors = config.actors
+    if actors.envs_per_step > actors.envs:
+        raise ConfigError(
+            f"actors.envs-per-step = {actors.envs_per_step} exceeds "
+            f"actors.envs = {actors.envs}: take at most {actors.envs}"
+        )
+    if config.replay.columns >= batch:
+        raise ConfigError(
+            f"replay.columns = {config.replay.columns} leaves no new data in "
+            f"a batch of {batch}: take at most {batch - 1}"
+        )
+    weights = ("value_weight", "policy_weight", "entropy_weight")
+    for name in weights:
+        tuned = config.algorithm != "impala" and name in config.meta.tuned
+        if tuned and not getattr(config.loss, name) > 0:
+            raise ConfigError(
+                f"loss.{name.replace('_', '-')} = {getattr(config.loss, name)} "
+                f"cannot be tuned: make it positive or leave {name} out of "
+                "meta.tuned"
+            )
+    meta = config.meta
+    last = meta.inner_updates + meta.bootstrap_updates - 1
+    if meta.continue_from == "bootstrap" and last < 1:
+        raise ConfigError(
+            "meta.continue-from bootstrap with K = 0 and L = 1 keeps no "
+            "update: take L of at least 2"
+        )
+
+
+def _plain(config: Any) -> Any:
+    if dataclasses.is_dataclass(config):
+        return {
+            field.name: _plain(getattr(config, field.name))
+            for field in dataclasses.fields(config)
+        }
+    return list(config) if isinstance(config, tuple) else config
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            flat |= _flat(value, f"{prefix}{field.name}.")
+        else:
+            flat[f"{prefix}{field.name}"] = value
+    return flat
+
+
+def _filled(base: Any, fields: dict[str, Any], prefix: str) -> Any:
+    """`base` with some fields replaced, checked by the annotated types."""
+    allowed = typing.get_type_hints(type(base))
+    changes = {}
+    for name, value in fields.items():
+        if name not in allowed:
+            close = difflib.get_close_matches(str(name), allowed, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"unknown field {prefix}{name}{hint}")
+        current = getattr(base, name)
+        if dataclasses.is_dataclass(current):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{prefix}{name}: must hold fields")
+            changes[name] = _filled(current, value, f"{prefix}{name}.")
+        else:
+            changes[name] = _typed(allowed[name], value, f"{prefix}{name}")
+    return dataclasses.replace(base, **changes)
+
+
+def _typed(annotation: Any, value: Any, name: str) -> Any:
+    origin, arguments = (
+        typing.get_origin(annotation),
+        typing.get_args(annotation),
+    )
+    if origin is Literal:
+        if value in arguments:
+            return value
+        allowed = ", ".join(map(str, arguments))
+        raise ConfigError(f"{name} = {value!r}: must be one of {allowed}")
+    if origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_typed(arguments[0], item, name) for item in value)
+        raise ConfigError(f"{name} = {value!r}: must be a list")
+    if annotation is float and type(value) is int:
+        return float(value)
+    if annotation is float and isinstance(value, str):
+        # YAML reads 1e-3 (without a dot) as a string.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is not annotation:
+        raise ConfigError(
+            f"{name} = {value!r}: must be of type {annotation.__name__}"
+        )
+    return value
+
+
+def _check_ranges(config: Config) -> None:
+    positive = {
+        "frames": config.frames,
+        "actors.count": config.actors.count,
+        "actors.envs": config.actors.envs,
+        "actors.envs-per-step": config.actors.envs_per_step,
+        "actors.threads": config.actors.threads,
+        "actors.columns": config.actors.columns,
+        "actors.in-flight": config.actors.in_flight,
+        "actors.timeout": config.actors.timeout,
+        "learner.unroll-length": config.learner.unroll_length,
+        "learner.batch": config.learner.batch,
+        "learner.prefetch": config.learner.prefetch,
+        "learner.max-skipped": config.learner.max_skipped,
+        "meta.inner-updates (K)": config.meta.inner_updates,
+        "meta.bootstrap-updates (L)": config.meta.bootstrap_updates,
+        "network.hidden": config.network.hidden,
+        "checkpoint.seconds": config.checkpoint.seconds,
+        "checkpoint.keep": config.checkpoint.keep,
+        "log-seconds": config.log_seconds,
+    }
+    for name, value in positive.items():
+        if not value > 0:
+            raise ConfigError(
+                f"{name} = {value}: must be positive; take at least 1"
+            )
+    not_negative = {
+        "seed": config.seed,
+        "evaluation-episodes": config.evaluation_episodes,
+        "actors.cpus": config.actors.cpus,
+        "learner.devices": config.learner.devices,
+        "learner.gpus": config.learner.gpus,
+        "learner.cpus": config.learner.cpus,
+        "learner.max-restarts": config.learner.max_restarts,
+        "loss.auxiliary-heads": config.loss.auxiliary_heads,
+        "loss.reward-clip": config.loss.reward_clip,
+        "optimiser.learning-rate": config.optimiser.learning_rate,
+        "optimiser.clip": config.optimiser.clip,
+        "meta.learning-rate": config.meta.learning_rate,
+        "meta.clip": config.meta.clip,
+        "replay.columns": config.replay.columns,
+        "network.lstm": config.network.lstm,
+        "checkpoint.updates": config.checkpoint.updates,
+        "checkpoint.milestones": config.checkpoint.milestones,
+    }
+    for name, value in not_negative.items():
+        if not value >= 0:
+            raise ConfigError(f"{name} = {value}: must not be negative")
+    fractions = {
+        "loss.discount": config.loss.discount,
+        "loss.trace": config.loss.trace,
+        "optimiser.decay": config.optimiser.decay,
+        "meta.initial": config.meta.initial,
+    }
+    for name, value in fractions.items():
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} = {value}: must lie between 0 and 1")

@@ -1,0 +1,163 @@
+"""From finished unrolls to sliding windows of batches on the device."""
+
+import collections
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from actors.episode import Episode
+from actors.pool import LocalPool, RayPool
+from actors.transition import Unroll, columns, concatenate
+from learner.replay import NoReplay, Replay
+
+Pool = LocalPool | RayPool
+
+
+class Batch(NamedTuple):
+    """B columns on the device, and what came with them."""
+
+    data: Unroll  # [T+1, B, …] stacked observations
+    versions: np.ndarray  # [online] parameters' version of each new column
+    episodes: list[Episode]
+
+
+class Batcher:
+    """Cuts the pool's unrolls into batches of a fixed number of columns.
+
+    The number of actors and what each returns at a time change nothing about
+    the batch: what is left over waits for the next one.
+
+    Args:
+      pool: where unrolls come from.
+      online: new columns per batch.
+      replayed: columns per batch from replay.
+      replay: `NoReplay()` where `replayed` is 0.
+      place: puts a host batch on the device; see `Learner.place`.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        online: int,
+        replayed: int,
+        replay: Replay | NoReplay,
+        place: Callable[[Unroll], Unroll],
+    ):
+        self._pool = pool
+        self._online = online
+        self._replayed = replayed
+        self._replay = replay
+        self._place = place
+        self._waiting: list[Unroll] = []
+
+    def next(self) -> Batch:
+        """Waits for enough columns."""
+        episodes: list[Episode] = []
+        while sum(map(_width, self._waiting)) < self._online:
+            collected = self._pool.collect()
+            self._waiting.append(collected.unroll)
+            episodes += collected.episodes
+        waiting = concatenate(self._waiting, np)
+        # Copies: views would keep whole unrolls alive in the object store.
+        rest = columns(waiting, slice(self._online, None))
+        self._waiting = [jax.tree.map(np.copy, rest)] if _width(rest) else []
+        fresh = columns(waiting, slice(0, self._online))
+        self._replay.add(jax.tree.map(np.copy, fresh))
+        data = self._place(self._mix(fresh))
+        return Batch(data, np.copy(fresh.version), episodes)
+
+    def _mix(self, fresh: Unroll) -> Unroll:
+        if not self._replayed:
+            return fresh
+        return concatenate([fresh, self._replay.sample(self._replayed)], np)
+
+
+class Prefetch:
+    """Runs `make` in a thread, `size` results ahead. Errors come out of
+    `next`.
+
+    Args:
+      make: called again and again.
+      size: results that wait at most; one more is being made.
+    """
+
+    def __init__(self, make: Callable[[], Any], size: int):
+        self._make = make
+        self._queue: queue.Queue = queue.Queue(maxsize=size)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, name="feed", daemon=True
+        )
+        self._thread.start()
+
+    def next(self, stopping: threading.Event) -> Any:
+        """Waits for the next result.
+
+        Raises:
+          InterruptedError: once `stopping` is set.
+        """
+        while not stopping.is_set():
+            try:
+                result, error = self._queue.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if error is not None:
+                raise error
+            return result
+        raise InterruptedError
+
+    def waiting(self) -> int:
+        """Results that are ready."""
+        return self._queue.qsize()
+
+    def close(self) -> None:
+        """Ends the thread after what it is making."""
+        self._stopping.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.1)
+            except queue.Empty:
+                continue
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                item = (self._make(), None)
+            except Exception as error:  # handed to whoever calls next
+                item = (None, error)
+            self._queue.put(item)
+            if item[1] is not None:
+                return
+
+
+class Window:
+    """The last `size` batches; `advance` moves on by `stride`.
+
+    Every batch is an inner batch once: it is consumed, with its episodes, by
+    the step after which the window leaves it behind.
+    """
+
+    def __init__(self, next_batch: Callable[[], Batch], size: int, stride: int):
+        self._next_batch = next_batch
+        self._size = size
+        self._stride = stride
+        self._batches: collections.deque[Batch] = collections.deque()
+
+    def fill(self) -> tuple[Unroll, ...]:
+        """Waits until the window is full; its batches, oldest first."""
+        while len(self._batches) < self._size:
+            self._batches.append(self._next_batch())
+        return tuple(batch.data for batch in self._batches)
+
+    def advance(self) -> list[Batch]:
+        """Drops and returns the batches that a step has consumed."""
+        return [self._batches.popleft() for _ in range(self._stride)]
+
+
+def _width(unroll: Unroll) -> int:
+    return unroll.version.shape[0]

@@ -1,0 +1,214 @@
+"""The learner: three algorithms with one face, as one jitted step.
+
+`impala`, `stacx` and `bmg` are built from the same pieces and differ in the
+meta-learner that they hand to `make_learner`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from actors.transition import Unroll, restack
+from learner.loss import Hyperparams
+from meta import bootstrap
+from meta.bootstrap import MetaLearner, MetaState
+from meta.matching import Matching, Predict, kl_divergence
+from meta.parameters import SelfTuned
+from meta.update import Loss, gradient_update
+
+PyTree = Any
+# (meta_params -> Hyperparams) -> Loss
+MakeLoss = Callable[[Callable[[PyTree], Hyperparams]], Loss]
+
+
+class LearnerState(NamedTuple):
+    """Exactly what a checkpoint holds."""
+
+    meta: MetaState
+    updates: jax.Array  # [] int32 batches consumed as inner batches
+    skipped: jax.Array  # [] int32 meta-steps skipped so far
+    skipped_in_a_row: jax.Array  # [] int32
+
+
+class Learner(NamedTuple):
+    """A pair of functions; `step` is jitted and donates its state.
+
+    init: `params -> LearnerState`, replicated over the devices.
+    step: `(state, window) -> (state, metrics)`, `window` batches of stacked
+      observations, sharded over B.
+    place: puts a host batch of single frames on the devices and rebuilds the
+      stacks there.
+    hyperparams: `state -> Hyperparams`, as they are now.
+    window, stride: as in `MetaLearner`.
+    """
+
+    init: Callable[[PyTree], LearnerState]
+    step: Callable[
+        [LearnerState, Sequence[Unroll]], tuple[LearnerState, dict[str, Any]]
+    ]
+    place: Callable[[Unroll], Unroll]
+    hyperparams: Callable[[LearnerState], Hyperparams]
+    window: int
+    stride: int
+
+
+class Algorithm(NamedTuple):
+    """A meta-learner, its first meta-parameters, and how to read them."""
+
+    meta_learner: MetaLearner
+    tuned: SelfTuned
+
+
+def impala(
+    make_loss: MakeLoss,
+    tuned: SelfTuned,
+    optimiser: optax.GradientTransformation,
+    *,
+    num_inner: int = 1,
+) -> Algorithm:
+    """IMPALA (Espeholt et al. 2018): nothing is self-tuned."""
+    update = gradient_update(make_loss(tuned.values), optimiser)
+    return Algorithm(bootstrap.fixed(update, num_inner=num_inner), tuned)
+
+
+def stacx(
+    make_loss: MakeLoss,
+    tuned: SelfTuned,
+    optimiser: optax.GradientTransformation,
+    *,
+    plain: Hyperparams,
+    predict: Predict,
+    reduce: Callable[[jax.Array], jax.Array],
+    kl_weight: float,
+    meta_optimiser: optax.GradientTransformation,
+    num_inner: int,
+    batches: bootstrap.Batches,
+) -> Algorithm:
+    """STACX (Zahavy et al. 2020): meta-gradients of the outer loss.
+
+    f(x_K) = L(x_K; plain) + kl_weight KL(pi_{x_K} || pi_{x_0}).
+    """
+    plain_loss = make_loss(lambda _: plain)
+
+    def objective(params, start_params, meta_params, batch):
+        value, _ = plain_loss(params, meta_params, batch)
+        new, old = predict(params, batch), predict(start_params, batch)
+        kl = kl_divergence(new.logits, old.logits)
+        return value + kl_weight * reduce(new.weights * kl)
+
+    meta_learner = bootstrap.standard(
+        gradient_update(make_loss(tuned.values), optimiser),
+        objective,
+        meta_optimiser,
+        num_inner=num_inner,
+        batches=batches,
+    )
+    return Algorithm(meta_learner, tuned)
+
+
+def bmg(
+    make_loss: MakeLoss,
+    tuned: SelfTuned,
+    optimiser: optax.GradientTransformation,
+    *,
+    plain: Hyperparams,
+    bootstrap_optimiser: optax.GradientTransformation,
+    matching: Matching,
+    meta_optimiser: optax.GradientTransformation,
+    num_inner: int,
+    num_bootstrap: int,
+    continue_after: int,
+    batches: bootstrap.Batches,
+) -> Algorithm:
+    """BMG (Flennerhag et al. 2022): matches a bootstrap of x_K."""
+    meta_learner = bootstrap.bootstrapped(
+        gradient_update(make_loss(tuned.values), optimiser),
+        gradient_update(make_loss(lambda _: plain), bootstrap_optimiser),
+        matching,
+        meta_optimiser,
+        num_inner=num_inner,
+        num_bootstrap=num_bootstrap,
+        continue_after=continue_after,
+        batches=batches,
+    )
+    return Algorithm(meta_learner, tuned)
+
+
+def make_learner(
+    algorithm: Algorithm, *, stack: int, devices: Sequence[jax.Device]
+) -> Learner:
+    """Jits an algorithm's meta-step, data-parallel over `devices`.
+
+    Parameters are replicated, batches are cut along B; XLA adds the sums over
+    devices. A meta-step that leaves anything not finite is skipped: the state
+    stays as it was, and the skip is counted.
+
+    Args:
+      algorithm: from `impala`, `stacx` or `bmg`.
+      stack: S, frames per observation.
+      devices: must divide B.
+    """
+    meta_learner, tuned = algorithm
+    mesh = Mesh(devices, ("batch",))
+    replicated = NamedSharding(mesh, PartitionSpec())
+    rows = NamedSharding(mesh, PartitionSpec("batch"))
+    time_major = NamedSharding(mesh, PartitionSpec(None, "batch"))
+
+    def init(params: PyTree) -> LearnerState:
+        # Three zeros: a buffer cannot be donated twice.
+        counts = [jnp.zeros((), jnp.int32) for _ in range(3)]
+        # A copy: the first step donates its state, not the caller's params.
+        params = jax.tree.map(jnp.copy, params)
+        meta = meta_learner.init(params, tuned.init())
+        return jax.device_put(LearnerState(meta, *counts), replicated)
+
+    def step(state: LearnerState, window: Sequence[Unroll]):
+        meta, metrics = meta_learner.step(state.meta, window)
+        finite = _all_finite(meta)
+        meta = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), meta, state.meta
+        )
+        skip = 1 - finite.astype(jnp.int32)
+        state = LearnerState(
+            meta,
+            state.updates + meta_learner.stride,
+            state.skipped + skip,
+            (state.skipped_in_a_row + skip) * skip,
+        )
+        metrics["skipped"] = state.skipped
+        metrics["skipped_in_a_row"] = state.skipped_in_a_row
+        return state, metrics
+
+    def restacked(batch: Unroll) -> Unroll:
+        t = batch.transitions
+        observation = restack(t.observation, batch.stack, t.step_type, stack)
+        transitions = t._replace(observation=observation)
+        return batch._replace(transitions=transitions, stack=())
+
+    rebuild = jax.jit(restacked)
+
+    def place(batch: Unroll) -> Unroll:
+        shardings = Unroll(time_major, rows, rows, rows)
+        return rebuild(Unroll(*map(jax.device_put, batch, shardings)))
+
+    return Learner(
+        init,
+        jax.jit(
+            step,
+            donate_argnums=0,
+            out_shardings=(replicated, replicated),
+        ),
+        place,
+        jax.jit(lambda state: tuned.values(state.meta.meta_params)),
+        meta_learner.window,
+        meta_learner.stride,
+    )
+
+
+def _all_finite(tree: PyTree) -> jax.Array:
+    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]
+    return jnp.all(jnp.stack(finite))

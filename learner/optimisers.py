@@ -1,0 +1,51 @@
+"""Optimisers by name, safe to differentiate through."""
+
+import optax
+
+
+def make_optimiser(
+    name: str,
+    *,
+    learning_rate: float | optax.Schedule,
+    decay: float,
+    epsilon: float,
+    clip: float,
+) -> optax.GradientTransformation:
+    """Global-norm clipping, then `rmsprop`, `adam` or `sgd`.
+
+    Epsilon sits inside the root of both (TensorFlow's convention, IMPALA's):
+    the root of a zero second moment has no finite derivative.
+
+    Args:
+      name: of the optimiser.
+      learning_rate: a number, or a schedule of the update count.
+      decay: of the second moment; unused by sgd.
+      epsilon: inside the root; unused by sgd.
+      clip: of the gradient's global norm; 0 for none.
+    """
+    makers = {
+        "rmsprop": lambda: optax.rmsprop(
+            learning_rate, decay=decay, eps=epsilon, eps_in_sqrt=True
+        ),
+        "adam": lambda: optax.adam(
+            learning_rate, b2=decay, eps=0.0, eps_root=epsilon
+        ),
+        "sgd": lambda: optax.sgd(learning_rate),
+    }
+    return _clipped(clip, makers[name]())
+
+
+def make_meta_optimiser(
+    *, learning_rate: float, epsilon: float, clip: float
+) -> optax.GradientTransformation:
+    """Adam outside the differentiated path: betas 0.9/0.999, epsilon outside
+    the root. 1e-4 is large next to KL gradients: it damps small ones."""
+    return _clipped(clip, optax.adam(learning_rate, eps=epsilon))
+
+
+def _clipped(
+    clip: float, optimiser: optax.GradientTransformation
+) -> optax.GradientTransformation:
+    if not clip:
+        return optimiser
+    return optax.chain(optax.clip_by_global_norm(clip), optimiser)
