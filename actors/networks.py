@@ -102,7 +102,7 @@ class ActorCritic(hk.Module):
     def __call__(
         self, observation: jax.Array, first: jax.Array, core_state: Any
     ) -> tuple[Outputs, Any]:
-        """Unrolls `[T, B, …]` observations; `first` `[T, B]` resets the core."""
+        """Unrolls `[T, B, …]` observations; `first` `[T, B]` resets."""
         time, batch = first.shape
         flat = observation.reshape(time * batch, *observation.shape[2:])
         x = self._torso(flat).reshape(time, batch, -1)

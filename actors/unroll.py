@@ -95,7 +95,11 @@ class Unroller:
     def unroll(
         self, params: PyTree, version: int
     ) -> tuple[Unroll, list[Episode]]:
-        """Acts until at least B columns are full; also returns the games that ended."""
+        """Acts until B columns are full, or more that fill at once.
+
+        Returns:
+          The unroll, and the games that ended meanwhile.
+        """
         params = jax.device_put(params)
         done: list[Unroll] = []
         episodes: list[Episode] = []

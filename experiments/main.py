@@ -20,7 +20,7 @@ usage: bmg COMMAND …
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command and exits: 0 done, 2 bad input, 1 failed, 130 stopped."""
+    """Runs a command, exits with 0 done, 1 failed, 2 bad input, 130 stopped."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         sys.exit(_run(arguments))

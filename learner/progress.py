@@ -27,7 +27,8 @@ class Progress(NamedTuple):
     actors: int = 0
     replaced: int = 0
     skipped: int = 0
-    hyperparams: dict[str, list[float]] = {}
+    # Never changed in place, so one default will do for all.
+    hyperparams: dict[str, list[float]] = {}  # noqa: RUF012
     messages: tuple[str, ...] = ()
 
 

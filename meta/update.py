@@ -33,9 +33,7 @@ class Update(NamedTuple):
     """
 
     init: Callable[[PyTree], InnerState]
-    apply: Callable[
-        [InnerState, PyTree, Batch], tuple[InnerState, Metrics]
-    ]
+    apply: Callable[[InnerState, PyTree, Batch], tuple[InnerState, Metrics]]
 
 
 def gradient_update(
