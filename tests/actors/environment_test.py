@@ -1,0 +1,298 @@
+"""Environments: protocols, specs, errors, and what an episode's end says.
+
+The oracle is EnvPool's own gymnasium interface in lock-step.
+"""
+
+from unittest import mock
+
+import envpool
+import numpy as np
+import pytest
+
+from actors import environment as environment_lib
+from actors.environment import FIRST, LAST, MID, Environment
+
+ATARI_57 = """
+Alien Amidar Assault Asterix Asteroids Atlantis BankHeist BattleZone BeamRider
+Berzerk Bowling Boxing Breakout Centipede ChopperCommand CrazyClimber Defender
+DemonAttack DoubleDunk Enduro FishingDerby Freeway Frostbite Gopher Gravitar
+Hero IceHockey Jamesbond Kangaroo Krull KungFuMaster MontezumaRevenge MsPacman
+NameThisGame Phoenix Pitfall Pong PrivateEye Qbert Riverraid RoadRunner
+Robotank Seaquest Skiing Solaris SpaceInvaders StarGunner Surround Tennis
+TimePilot Tutankham UpNDown Venture VideoPinball WizardOfWor YarsRevenge Zaxxon
+"""
+
+# The protocols as the papers state them, in EnvPool's words.
+IMPALA = {
+    "img_height": 84,
+    "img_width": 84,
+    "gray_scale": True,
+    "frame_skip": 4,
+    "stack_num": 4,
+    "noop_max": 30,
+    "max_episode_steps": 108_000 // 4,
+    "full_action_space": False,
+    "repeat_action_probability": 0.0,
+    "use_fire_reset": False,
+}
+BMG = IMPALA | {"img_height": 210, "img_width": 160, "gray_scale": False}
+MACHADO = IMPALA | {
+    "noop_max": 1,
+    "full_action_space": True,
+    "repeat_action_probability": 0.25,
+}
+
+
+def make(task, protocol="impala", *, copies=2, seed=0):
+    return Environment(
+        task,
+        protocol,
+        num_envs=copies,
+        batch_size=copies,
+        num_threads=1,
+        seed=seed,
+    )
+
+
+def play(environment, actions):
+    """Plays `[T, N]` actions in lock-step; returns `[T + 1, N]` fields."""
+    everyone = np.arange(environment.num_envs)
+    environment.reset()
+    steps = [environment.recv()]
+    for action in actions:
+        environment.send(action, everyone)
+        steps.append(environment.recv())
+    environment.close()
+    return type(steps[0])(*map(np.stack, zip(*steps, strict=True)))
+
+
+def random_actions(num_actions, steps, copies):
+    rng = np.random.default_rng(0)
+    return rng.integers(num_actions, size=(steps, copies)).astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [("impala", IMPALA), ("bmg", BMG), ("machado", MACHADO)],
+)
+def test_protocols_reach_envpool(protocol, options):
+    with mock.patch.object(
+        envpool, "make_gymnasium", wraps=envpool.make_gymnasium
+    ) as spy:
+        make("Pong-v5", protocol).close()
+
+    copies = {"num_envs", "batch_size", "num_threads", "seed"}
+    given = spy.call_args.kwargs
+    assert {k: v for k, v in given.items() if k not in copies} == options
+
+
+@pytest.mark.parametrize(
+    ("task", "protocol", "expected"),
+    [
+        ("Pong-v5", "impala", (6, (4, 84, 84), np.uint8, 4, 4)),
+        ("Pong-v5", "bmg", (6, (12, 210, 160), np.uint8, 4, 4)),
+        ("Pong-v5", "machado", (18, (4, 84, 84), np.uint8, 4, 4)),
+        ("Breakout-v5", "impala", (4, (4, 84, 84), np.uint8, 4, 4)),
+        ("Breakout-v5", "machado", (18, (4, 84, 84), np.uint8, 4, 4)),
+        ("Catch-v0", "impala", (3, (10, 5), np.float32, 1, 1)),
+        ("CartPole-v1", "bmg", (2, (4,), np.float32, 1, 1)),
+        ("MiniGrid-Empty-5x5-v0", "impala", (7, (7, 7, 3), np.uint8, 1, 1)),
+    ],
+)
+def test_spec_is_what_the_environment_gives(task, protocol, expected):
+    spec = environment_lib.spec(task, protocol)
+    assert spec == expected
+
+    environment = make(task, protocol)
+    assert environment.spec == spec
+    step = play(environment, np.zeros((1, 2), np.int32))
+    assert step.observation.shape == (2, 2, *spec.observation_shape)
+    assert step.observation.dtype == spec.observation_dtype
+    assert step.step_type.tolist() == [[FIRST] * 2, [MID] * 2]
+    assert step.discount.tolist() == [[1.0] * 2] * 2
+    dtypes = [field.dtype for field in step[2:]]
+    assert dtypes == [np.int8, np.float32, np.float32]
+
+
+def test_spec_of_procgen():
+    try:
+        envpool.make_spec("CoinrunEasy-v0")
+    except ImportError as error:
+        pytest.skip(str(error))
+    spec = environment_lib.spec("CoinrunEasy-v0", "impala")
+    assert spec == (15, (3, 64, 64), np.uint8, 1, 1)
+
+
+def test_all_atari_games_are_tasks():
+    games = ATARI_57.split()
+    assert len(games) == 57
+    for game in games:
+        environment_lib.check_task(f"{game}-v5")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("game", ATARI_57.split())
+def test_all_atari_games_have_a_spec(game):
+    impala, bmg, machado = (
+        environment_lib.spec(f"{game}-v5", protocol)
+        for protocol in ["impala", "bmg", "machado"]
+    )
+    assert 3 <= impala.num_actions <= 18
+    assert impala[1:] == ((4, 84, 84), np.uint8, 4, 4)
+    assert bmg == impala._replace(observation_shape=(12, 210, 160))
+    # Skiing has no button at all.
+    everything = 9 if game == "Skiing" else 18
+    assert machado == impala._replace(num_actions=everything)
+
+
+@pytest.mark.parametrize(
+    ("task", "nearest"),
+    [
+        ("pong", "Pong-v5"),
+        ("Pnog-v5", "Pong-v5"),
+        ("ms_pacman", "MsPacman-v5"),
+        ("Catch", "Catch-v0"),
+    ],
+)
+def test_unknown_task_names_the_nearest_first(task, nearest):
+    with pytest.raises(ValueError, match=rf"'{task}'.*nearest: {nearest}"):
+        environment_lib.spec(task, "impala")
+
+
+def test_hopeless_task_says_so():
+    with pytest.raises(ValueError, match="none is near"):
+        environment_lib.check_task("qqqqqqqqqq")
+
+
+def test_unknown_protocol_names_the_allowed_and_the_nearest():
+    message = r"'imapla'.*allowed: impala, bmg, machado; nearest: impala"
+    with pytest.raises(ValueError, match=message):
+        environment_lib.spec("Pong-v5", "imapla")
+
+
+def test_continuous_actions_are_refused():
+    with pytest.raises(ValueError, match="only discrete actions"):
+        environment_lib.spec("Pendulum-v1", "impala")
+
+
+@pytest.mark.parametrize("task", ["FrozenLake-v1", "Game2048-v1"])
+def test_observations_that_are_no_arrays_are_refused(task):
+    with pytest.raises(ValueError, match=rf"'{task}' has the observations"):
+        environment_lib.spec(task, "impala")
+
+
+def test_missing_library_is_a_plain_error(monkeypatch):
+    reason = ImportError("install Qt")
+    monkeypatch.setattr(envpool, "make_spec", mock.Mock(side_effect=reason))
+    with pytest.raises(ValueError, match="'Pong-v5' cannot run.*install Qt"):
+        environment_lib.spec("Pong-v5", "impala")
+
+
+def test_copies_are_seeded_one_after_the_other():
+    actions = random_actions(6, 40, 1)
+    second = play(make("Pong-v5", copies=2, seed=5), actions.repeat(2, axis=1))
+    alone = play(make("Pong-v5", copies=1, seed=6), actions)
+    np.testing.assert_array_equal(
+        second.observation[:, 1], alone.observation[:, 0]
+    )
+    assert (second.observation[:, 0] != second.observation[:, 1]).any()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sticky"), [("impala", 0), ("machado", 1)]
+)
+def test_only_machado_repeats_actions(protocol, sticky, monkeypatch):
+    # Without random no-ops, sticky actions are all that could tell copies
+    # with different seeds apart.
+    options = environment_lib.PROTOCOLS[protocol].options
+    monkeypatch.setitem(options, "noop_max", 1)
+    actions = random_actions(4, 20, 1).repeat(4, axis=1)
+    frames = play(make("Breakout-v5", protocol, copies=4), actions).observation
+    assert (frames[0] == frames[0, :1]).all()
+    assert (frames != frames[:, :1]).any() == sticky
+
+
+@pytest.mark.parametrize("protocol", ["impala", "machado"])
+def test_life_loss_and_game_over_end_the_discount(protocol, lockstep):
+    actions = random_actions(4, 400, 2)
+    steps = play(make("Breakout-v5", protocol), actions)
+    told = lockstep("Breakout-v5", protocol, 0, actions)
+
+    ends = {"life loss": 0, "game over": 0}
+    for t in range(1, len(actions) + 1):
+        for n in range(2):
+            lost = told.lives[t, n] < told.lives[t - 1, n]
+            over = told.terminated[t, n]
+            ends["life loss"] += lost and not over
+            ends["game over"] += over
+            assert (steps.step_type[t, n] == LAST) == over
+            if over:
+                assert steps.discount[t, n] == 0.0
+            elif lost:
+                assert steps.step_type[t, n] == MID
+                assert steps.discount[t, n] == (protocol == "machado")
+            else:
+                assert steps.discount[t, n] == 1.0
+    assert ends["life loss"] >= 4
+    assert ends["game over"] >= 2
+    np.testing.assert_array_equal(steps.observation, told.observation)
+    np.testing.assert_array_equal(steps.reward, told.reward)
+
+
+def test_truncation_keeps_the_discount(shorten):
+    # EnvPool's own dm_env interface would say 0 here.
+    shorten("impala", 7)
+    steps = play(make("Pong-v5"), np.zeros((20, 2), np.int32))
+    # An episode: its first step, the limit of 7, then the next one's first.
+    episode = [FIRST] + [MID] * 6 + [LAST]
+    expected = (episode * 3)[:21]
+    assert steps.step_type.T.tolist() == [expected] * 2
+    assert (steps.discount == 1.0).all()
+
+
+def test_life_loss_on_the_last_allowed_step_ends_the_discount(
+    shorten, lockstep
+):
+    actions = random_actions(4, 200, 1)
+    told = lockstep("Breakout-v5", "impala", 0, actions)
+    lost = int(np.argmax(np.diff(told.lives[:, 0]) < 0)) + 1
+    shorten("impala", lost)
+    steps = play(make("Breakout-v5", copies=1), actions[:lost])
+    assert steps.step_type[-1, 0] == LAST
+    assert steps.discount[-1, 0] == 0.0
+    assert (steps.discount[:-1] == 1.0).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*precision lowered")  # EnvPool's own
+@pytest.mark.parametrize("task", ["Catch-v0", "CartPole-v1"])
+def test_small_tasks_end_with_discount_zero(task, lockstep):
+    actions = random_actions(2, 80, 2)
+    steps = play(make(task), actions)
+    told = lockstep(task, None, 0, actions)
+    np.testing.assert_array_equal(steps.step_type == LAST, told.terminated)
+    np.testing.assert_array_equal(steps.step_type == FIRST, told.elapsed == 0)
+    np.testing.assert_array_equal(steps.discount == 0.0, told.terminated)
+    assert told.terminated.sum() >= 4
+
+
+@pytest.mark.parametrize(
+    ("task", "limit"), [("Catch-v0", None), ("Breakout-v5", 25)]
+)
+def test_the_step_after_the_last_is_first_and_ignores_its_action(
+    task, limit, shorten
+):
+    if limit:
+        shorten("impala", limit)
+    actions = random_actions(3, 90, 2)
+    steps = play(make(task), actions)
+    # What is sent in answer to a last step differs; nothing else does.
+    after_last = steps.step_type[:-1] == LAST
+    assert after_last.sum() >= 6
+    others = np.where(after_last, (actions + 1) % 3, actions).astype(np.int32)
+
+    for ours, theirs in zip(steps, play(make(task), others), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert (steps.step_type[1:][after_last] == FIRST).all()
+    assert (steps.reward[1:][after_last] == 0.0).all()
+    assert (steps.discount[1:][after_last] == 1.0).all()
+    assert (steps.step_type[1:][~after_last] != FIRST).all()
