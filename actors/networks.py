@@ -4,6 +4,7 @@ Observations come as EnvPool gives them, `[N, S * C, H, W]` bytes; images are
 turned to channels-last inside the torso. Conventions: `N` any batch axis.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -172,9 +173,9 @@ def _max_pool(x: jax.Array) -> jax.Array:
     ]
     x = jnp.pad(x, padding, constant_values=-jnp.inf)
     rows, cols = 2 * out_height - 1, 2 * out_width - 1
-    pooled = None
-    for i in range(3):
-        for j in range(3):
-            window = x[:, i : i + rows : 2, j : j + cols : 2]
-            pooled = window if pooled is None else jnp.maximum(pooled, window)
-    return pooled
+    windows = [
+        x[:, i : i + rows : 2, j : j + cols : 2]
+        for i in range(3)
+        for j in range(3)
+    ]
+    return functools.reduce(jnp.maximum, windows)

@@ -159,6 +159,14 @@ class RayPool:
         """Actors in the pool and how many were replaced so far."""
         return PoolStatus(len(self._actors), self._replaced)
 
+    def tape(self) -> dict[str, np.ndarray]:
+        """None is kept: who plays when is not in our hands."""
+        return {}
+
+    def replay(self, tape: dict[str, np.ndarray]) -> None:
+        """Actors start new games; there is no tape to play."""
+        del tape
+
     def close(self) -> None:
         """Ends all actors."""
         self._pending.clear()

@@ -106,12 +106,16 @@ def catch() -> Config:
         task="Catch-v0",
         frames=150_000,
         network=NetworkConfig(torso="mlp", hidden=64),
-        actors=ActorsConfig(count=1, envs=16, envs_per_step=8, columns=16),
-        loss=LossConfig(reduction="mean", value_weight=0.5),
+        actors=ActorsConfig(count=1, envs=16, envs_per_step=8, columns=8),
+        loss=LossConfig(reduction="mean"),
         optimiser=OptimiserConfig(
-            name="rmsprop", learning_rate=2e-3, epsilon=1e-5, clip=0.5
+            name="adam",
+            learning_rate=2e-3,
+            decay=0.999,
+            epsilon=1e-8,
+            clip=0.5,
         ),
-        learner=LearnerConfig(unroll_length=20, batch=16, devices=1),
+        learner=LearnerConfig(unroll_length=10, batch=8, devices=1),
         evaluation_episodes=20,
         log_seconds=1.0,
     )

@@ -4,6 +4,8 @@ The driver holds no JAX: it starts the learner, draws progress, and hands
 signals on.
 """
 
+import functools
+import logging
 import os
 import pathlib
 import signal
@@ -172,15 +174,16 @@ def _connect(config: Config) -> None:
     # We set each actor's devices ourselves; Ray need not warn of it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     address = config.address or os.environ.get("RAY_ADDRESS")
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    connect = functools.partial(
+        ray.init, logging_level=logging.ERROR, log_to_driver=False
+    )
     if address:
-        ray.init(address=address, **quiet)
+        connect(address=address)
         return
-    ray.init(
+    connect(
         num_cpus=os.cpu_count(),
         include_dashboard=False,
         object_store_memory=_object_store_bytes(config),
-        **quiet,
     )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from actors.episode import Episode
 from actors.pool import LocalPool, RayPool
 from actors.transition import Unroll, columns, concatenate
-from learner.replay import NoReplay, Replay
 
 Pool = LocalPool | RayPool
 
@@ -34,8 +33,7 @@ class Batcher:
     Args:
       pool: where unrolls come from.
       online: new columns per batch.
-      replayed: columns per batch from replay.
-      replay: `NoReplay()` where `replayed` is 0.
+      mix: adds old columns to new ones (`Replay.mix`), or is the identity.
       place: puts a host batch on the device; see `Learner.place`.
     """
 
@@ -44,14 +42,12 @@ class Batcher:
         pool: Pool,
         *,
         online: int,
-        replayed: int,
-        replay: Replay | NoReplay,
+        mix: Callable[[Unroll], Unroll],
         place: Callable[[Unroll], Unroll],
     ):
         self._pool = pool
         self._online = online
-        self._replayed = replayed
-        self._replay = replay
+        self._mix = mix
         self._place = place
         self._waiting: list[Unroll] = []
 
@@ -67,14 +63,8 @@ class Batcher:
         rest = columns(waiting, slice(self._online, None))
         self._waiting = [jax.tree.map(np.copy, rest)] if _width(rest) else []
         fresh = columns(waiting, slice(0, self._online))
-        self._replay.add(jax.tree.map(np.copy, fresh))
         data = self._place(self._mix(fresh))
         return Batch(data, np.copy(fresh.version), episodes)
-
-    def _mix(self, fresh: Unroll) -> Unroll:
-        if not self._replayed:
-            return fresh
-        return concatenate([fresh, self._replay.sample(self._replayed)], np)
 
 
 class Prefetch:
@@ -88,7 +78,9 @@ class Prefetch:
 
     def __init__(self, make: Callable[[], Any], size: int):
         self._make = make
-        self._queue: queue.Queue = queue.Queue(maxsize=size)
+        self._queue: queue.Queue[tuple[Any, Exception | None]] = queue.Queue(
+            maxsize=size
+        )
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name="feed", daemon=True
@@ -127,12 +119,29 @@ class Prefetch:
     def _work(self) -> None:
         while not self._stopping.is_set():
             try:
-                item = (self._make(), None)
+                self._queue.put((self._make(), None))
             except Exception as error:  # handed to whoever calls next
-                item = (None, error)
-            self._queue.put(item)
-            if item[1] is not None:
+                self._queue.put((None, error))
                 return
+
+
+class Direct:
+    """The face of `Prefetch` without its thread: `make` runs in `next`."""
+
+    def __init__(self, make: Callable[[], Any]):
+        self._make = make
+
+    def next(self, stopping: threading.Event) -> Any:
+        """The next result; returns it even when `stopping` is set."""
+        del stopping
+        return self._make()
+
+    def waiting(self) -> int:
+        """Nothing waits."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 class Window:

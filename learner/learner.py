@@ -192,7 +192,7 @@ def make_learner(
     rebuild = jax.jit(restacked)
 
     def place(batch: Unroll) -> Unroll:
-        shardings = Unroll(time_major, rows, rows, rows)
+        shardings = (time_major, rows, rows, rows)
         return rebuild(Unroll(*map(jax.device_put, batch, shardings)))
 
     return Learner(

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import rlax
 from jax import lax
 
 from actors.environment import FIRST, LAST
@@ -156,8 +157,9 @@ def _head_terms(
 ) -> _Terms:
     """One head: `h` scalars, logits `[T+1, B, A]`, values `[T+1, B]`."""
     log_pi = jax.nn.log_softmax(logits[:-1])
-    log_pi_a = _take(log_pi, data.action)
-    log_mu_a = _take(jax.nn.log_softmax(data.behaviour), data.action)
+    log_mu = jax.nn.log_softmax(data.behaviour)
+    log_pi_a = rlax.batched_index(log_pi, data.action)
+    log_mu_a = rlax.batched_index(log_mu, data.action)
     # Stop-gradient on what goes in, never on the targets: rlax's
     # stop_target_gradients would silence discount, lambda and the leaks.
     rho = jnp.exp(lax.stop_gradient(log_pi_a) - log_mu_a) * data.valid
@@ -179,7 +181,3 @@ def _head_terms(
         value=data.valid * 0.5 * jnp.square(gap),
         entropy=data.valid * negative_entropy,
     )
-
-
-def _take(x: jax.Array, index: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(x, index[..., None], axis=-1)[..., 0]

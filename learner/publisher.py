@@ -43,7 +43,7 @@ class Publisher:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._newest or self._closed)
-                if self._closed:
+                if self._closed or self._newest is None:
                     return
                 params, version = self._newest
                 self._newest = None

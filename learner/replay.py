@@ -1,5 +1,6 @@
 """Replay of old unrolls (LASER, Schmitt et al. 2020; BMG's Atari agent)."""
 
+import jax
 import numpy as np
 
 from actors.transition import Unroll, columns, concatenate
@@ -9,12 +10,14 @@ class Replay:
     """The newest `capacity` columns, sampled uniformly with replacement.
 
     Args:
-      capacity: columns.
+      capacity: columns kept.
+      per_batch: old columns that `mix` puts beside the new ones.
       seed: of the samples.
     """
 
-    def __init__(self, capacity: int, seed: int):
+    def __init__(self, *, capacity: int, per_batch: int, seed: int):
         self._capacity = capacity
+        self._per_batch = per_batch
         self._columns: list[Unroll] = []
         self._next = 0
         self._rng = np.random.default_rng(seed)
@@ -22,10 +25,17 @@ class Replay:
     def __len__(self) -> int:
         return len(self._columns)
 
+    def mix(self, fresh: Unroll) -> Unroll:
+        """Remembers new columns and puts old ones behind them."""
+        self.add(fresh)
+        return concatenate([fresh, self.sample(self._per_batch)], np)
+
     def add(self, unroll: Unroll) -> None:
         """Keeps every column of an unroll, in place of the oldest."""
         for index in range(unroll.version.shape[0]):
             column = columns(unroll, slice(index, index + 1))
+            # A copy: a view would keep the whole unroll alive.
+            column = jax.tree.map(np.copy, column)
             if len(self._columns) < self._capacity:
                 self._columns.append(column)
                 continue
@@ -36,11 +46,3 @@ class Replay:
         """`count` columns as one unroll; `add` must have been called."""
         picks = self._rng.integers(len(self._columns), size=count)
         return concatenate([self._columns[i] for i in picks], np)
-
-
-class NoReplay:
-    """Null object: every batch is all new."""
-
-    def add(self, unroll: Unroll) -> None:
-        """Forgets it."""
-        del unroll

@@ -14,15 +14,16 @@ import numpy as np
 
 from actors.environment import spec
 from actors.episode import Episode
+from actors.transition import Unroll
 from learner import build
 from learner import config as config_lib
 from learner.checkpoint import Checkpoints
 from learner.config import Config, ConfigError
-from learner.feed import Batch, Batcher, Pool, Prefetch, Window
+from learner.feed import Batch, Batcher, Direct, Pool, Prefetch, Window
 from learner.metrics import Metrics, flatten, read_episodes
 from learner.progress import Progress, Result, RunError
 from learner.publisher import DirectPublisher, Publisher
-from learner.replay import NoReplay, Replay
+from learner.replay import Replay
 
 PyTree = Any
 # (params, episodes, seed) -> whole games
@@ -176,23 +177,20 @@ class _Session:
         self._pool = self._run._make_pool()
         params = jax.device_get(self._state.meta.inner.params)
         self._pool.publish(params, self._updates)
-        replay = NoReplay()
-        if config.replay.columns:
-            replay = Replay(config.replay.capacity, config.seed)
         batcher = Batcher(
             self._pool,
             online=config.online,
-            replayed=config.replay.columns,
-            replay=replay,
+            mix=_mix(config),
             place=self._learner.place,
         )
+        self._publisher: Publisher | DirectPublisher
+        self._source: Prefetch | Direct
         if config.actors.in_process:
             self._publisher = DirectPublisher(self._pool)
-            self._source = _Direct(batcher)
-            if tape:
-                self._pool.replay(tape)
-                for _ in range(self._updates):
-                    batcher.next()  # consumed before the checkpoint
+            self._source = Direct(batcher.next)
+            self._pool.replay(tape)
+            for _ in range(self._updates):
+                batcher.next()  # consumed before the checkpoint
         else:
             self._publisher = Publisher(self._pool)
             self._source = Prefetch(batcher.next, config.learner.prefetch)
@@ -288,31 +286,13 @@ class _Session:
             "frames": self._frames,
             "seconds": self._seconds + self._saved - self._started,
         }
-        tape = self._pool.tape() if self._config.actors.in_process else {}
         self._checkpoints.save(
             self._frames,
             self._state,
             facts,
-            tape,
+            self._pool.tape(),
             milestone=self._milestone(),
         )
-
-
-class _Direct:
-    """The face of `Prefetch` without its thread."""
-
-    def __init__(self, batcher: Batcher):
-        self._batcher = batcher
-
-    def next(self, stopping: threading.Event) -> Batch:
-        del stopping
-        return self._batcher.next()
-
-    def waiting(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        pass
 
 
 def prepare_folder(config: Config) -> None:
@@ -339,6 +319,16 @@ def prepare_folder(config: Config) -> None:
                 + "\ntake another folder with --out, or the same values"
             )
     config_lib.save(config, path)
+
+
+def _mix(config: Config) -> Callable[[Unroll], Unroll]:
+    """What is added to new columns: old ones, or nothing."""
+    options = config.replay
+    if not options.columns:
+        return lambda fresh: fresh
+    return Replay(
+        capacity=options.capacity, per_batch=options.columns, seed=config.seed
+    ).mix
 
 
 def _line(progress: Progress, metrics: dict[str, Any]) -> dict[str, Any]:

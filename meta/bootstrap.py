@@ -227,11 +227,11 @@ def bootstrapped(
             split.matching,
         )
         inner = (path + ahead[1:])[kept]
-        metrics = {
+        told = {
             "inner": _mean((metrics + ahead_metrics)[:kept]),
             "bootstrap": plain_metrics,
         }
-        return value, (inner, bootstrap.opt_state, metrics)
+        return value, (inner, bootstrap.opt_state, told)
 
     def init(params: PyTree, meta_params: PyTree) -> MetaState:
         return MetaState(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 PyTree = Any
@@ -34,7 +35,8 @@ class SelfTuned(NamedTuple):
 
 def squash(w: jax.Array, bounds: Bounds) -> jax.Array:
     """low + (high - low) sigmoid(w)."""
-    return bounds.low + (bounds.high - bounds.low) * jax.nn.sigmoid(w)
+    low, high = jnp.asarray(bounds.low), jnp.asarray(bounds.high)
+    return low + (high - low) * jax.nn.sigmoid(w)
 
 
 def unsquash(value: Any, bounds: Bounds) -> np.ndarray:
