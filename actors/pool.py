@@ -4,6 +4,8 @@ Two pools with one face: `RayPool` spreads actors over a Ray cluster, and
 `LocalPool` plays in this process, in a fixed order, for tests and debugging.
 """
 
+import collections
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -95,7 +97,8 @@ class RayPool:
       in_flight: unrolls asked of each actor at a time; bounds what waits in the
         object store to count * in_flight unrolls.
       timeout: seconds after which a silent actor counts as hung.
-      max_failures: failures in a row, without one unroll, that end the run.
+      max_failures: failures of one actor in a row that end the run, while no
+        other delivers an unroll either. A lost node is one failure for each.
       env_vars: environment variables of the actors, set before they import
         anything.
     """
@@ -121,11 +124,12 @@ class RayPool:
         self._in_flight = in_flight
         self._timeout = timeout
         self._max_failures = max_failures
-        self._actors = [self._start(slot) for slot in range(count)]
+        self._seeds = itertools.count()
+        self._actors = [self._start() for _ in range(count)]
         self._pending: dict[ray.ObjectRef, _Request] = {}
         self._newest: tuple[Any, int] = (None, 0)
         self._replaced = 0
-        self._failures = 0
+        self._failures: collections.Counter[int] = collections.Counter()
 
     def publish(self, params: PyTree, version: int) -> None:
         """Puts a version into the object store, once for all actors."""
@@ -135,15 +139,15 @@ class RayPool:
         """Waits for the next unroll of any actor and asks for another.
 
         Raises:
-          RuntimeError: after `max_failures` failures in a row.
+          RuntimeError: after `max_failures` failures of an actor in a row.
         """
         self._fill()
         while True:
+            self._replace_hung()
             ready, _ = ray.wait(
                 list(self._pending), num_returns=1, timeout=self._patience()
             )
             if not ready:
-                self._replace_hung()
                 continue
             request = self._pending.pop(ready[0])
             try:
@@ -151,7 +155,7 @@ class RayPool:
             except ray.exceptions.RayError as error:
                 self._replace(request.slot, error)
                 continue
-            self._failures = 0
+            self._failures.clear()
             self._submit(request.slot)
             return collected
 
@@ -173,10 +177,9 @@ class RayPool:
         for actor in self._actors:
             ray.kill(actor)
 
-    def _start(self, slot: int, generation: int = 0) -> Any:
+    def _start(self) -> Any:
         # Replacements play other games than those that they replace.
-        seed = slot + 10_000 * generation
-        return self._remote.remote(self._make_unroller, seed)
+        return self._remote.remote(self._make_unroller, next(self._seeds))
 
     def _fill(self) -> None:
         if self._pending:
@@ -194,25 +197,31 @@ class RayPool:
         return max(oldest + self._timeout - time.monotonic(), 0.1)
 
     def _replace_hung(self) -> None:
-        late = time.monotonic() - self._timeout
-        hung = {r.slot for r in self._pending.values() if r.started < late}
-        for slot in hung:
+        overdue = time.monotonic() - self._timeout
+        late = [ref for ref, r in self._pending.items() if r.started < overdue]
+        if not late:
+            return
+        # What is done but not yet collected is late by no fault of its actor.
+        _, missing = ray.wait(
+            late, num_returns=len(late), timeout=0, fetch_local=False
+        )
+        for slot in {self._pending[ref].slot for ref in missing}:
             self._replace(
                 slot, TimeoutError(f"no unroll within {self._timeout:g} s")
             )
 
     def _replace(self, slot: int, error: Exception) -> None:
-        self._failures += 1
-        if self._failures >= self._max_failures:
+        self._failures[slot] += 1
+        if self._failures[slot] >= self._max_failures:
             raise RuntimeError(
-                f"actors failed {self._failures} times in a row; the last "
-                f"one said: {error}"
+                f"an actor failed {self._failures[slot]} times in a row and "
+                f"no other delivers; the last failure: {error}"
             ) from error
         self._replaced += 1
         stale = [ref for ref, r in self._pending.items() if r.slot == slot]
         for ref in stale:
             del self._pending[ref]
         ray.kill(self._actors[slot])
-        self._actors[slot] = self._start(slot, generation=self._replaced)
+        self._actors[slot] = self._start()
         for _ in range(self._in_flight):
             self._submit(slot)
