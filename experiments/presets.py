@@ -89,7 +89,9 @@ def pong_cpu() -> Config:
             clip=0.5,
             final_fraction=0.1,
         ),
-        learner=LearnerConfig(unroll_length=20, batch=16),
+        # One device: with an actor on the same two cores, two virtual ones
+        # wait for each other.
+        learner=LearnerConfig(unroll_length=20, batch=16, devices=1),
     )
 
 
