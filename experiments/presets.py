@@ -78,20 +78,25 @@ def pong_cpu() -> Config:
         task="Pong-v5",
         frames=8_000_000,
         network=NetworkConfig(torso="small", hidden=256),
+        # Few environments for each batch: the lag stays at some updates.
         actors=ActorsConfig(
-            count=1, envs=32, envs_per_step=16, columns=16, timeout=120.0
+            count=1, envs=16, envs_per_step=8, columns=8, timeout=120.0
         ),
-        loss=LossConfig(reduction="mean", value_weight=0.5),
+        loss=LossConfig(reduction="mean"),
+        # Small batches, so that a few million frames make enough updates.
         optimiser=OptimiserConfig(
-            name="rmsprop",
-            learning_rate=1e-3,
-            epsilon=1e-5,
+            name="adam",
+            learning_rate=7e-4,
+            decay=0.999,
+            epsilon=1e-8,
             clip=0.5,
             final_fraction=0.1,
         ),
+        # The bootstrap's last update takes the same kind of step.
+        meta=MetaConfig(bootstrap_optimiser="adam"),
         # One device: with an actor on the same two cores, two virtual ones
         # wait for each other.
-        learner=LearnerConfig(unroll_length=20, batch=16, devices=1),
+        learner=LearnerConfig(unroll_length=20, batch=8, devices=1),
     )
 
 

@@ -1,0 +1,40 @@
+"""`bmg train` on Catch, through Ray, from the command line to the curve."""
+
+import csv
+import json
+import statistics
+
+import pytest
+
+_ALL = [
+    (algorithm, seed)
+    for algorithm in ("impala", "stacx", "bmg")
+    for seed in (1, 2, 3)
+]
+_FAST = ("bmg", 1)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "seed"),
+    [
+        pytest.param(*run, marks=() if run == _FAST else pytest.mark.slow)
+        for run in _ALL
+    ],
+)
+def test_catches_nearly_every_ball(bmg, tmp_path, algorithm, seed):
+    folder = tmp_path / "run"
+    command = bmg(
+        "train",
+        *("--preset", "catch", "--algorithm", algorithm, "--seed", seed),
+        *("--out", folder),
+    )
+    assert command.wait(400) == 0, command.text()
+    with (folder / "episodes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    last = [float(row["episode_return"]) for row in rows[-100:]]
+    assert statistics.fmean(last) >= 0.95
+    for name in ("curve.png", "evaluation.csv", "config.yaml"):
+        assert (folder / name).exists()
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["frames"] >= 150_000
+    assert str(folder / "curve.png") in command.text().replace("\n", "")
