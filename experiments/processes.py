@@ -7,6 +7,7 @@ import importlib.util
 import mmap
 import os
 import pathlib
+import sys
 
 from learner.config import Config
 
@@ -20,6 +21,7 @@ _MALLOC = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=17179869184:"
     "glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456"
 )
+_RESTARTED = "BMG_RESTARTED"
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), "1"
 )
@@ -48,6 +50,18 @@ def learner_variables(config: Config) -> dict[str, str]:
         "XLA_FLAGS": _flags([_CONVOLUTIONS, count]),
         "GLIBC_TUNABLES": _MALLOC,
     }
+
+
+def restart_with(variables: dict[str, str], module: str) -> None:
+    """Replaces this process by `python -m module …` with variables set, once.
+
+    glibc reads its own before Python could set them.
+    """
+    if os.environ.get(_RESTARTED):
+        return
+    environment = os.environ | variables | {_RESTARTED: "1"}
+    command = [sys.executable, "-m", module, *sys.argv[1:]]
+    os.execve(sys.executable, command, environment)
 
 
 def _flags(flags: list[str]) -> str:

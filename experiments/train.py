@@ -9,7 +9,6 @@ import logging
 import os
 import pathlib
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -23,7 +22,6 @@ from learner.config import Config, ConfigError
 from learner.progress import Progress, Result, RunError
 
 _POLL_SECONDS = 0.5
-_EXEC_MARK = "BMG_IN_PROCESS"
 
 
 def train(config: Config) -> int:
@@ -61,7 +59,9 @@ def _train_here(
     config: Config, display: Display, stop: threading.Event
 ) -> Result:
     """Everything in one process, in a fixed order."""
-    _exec_with(processes.learner_variables(config))
+    processes.restart_with(
+        processes.learner_variables(config), "experiments.main"
+    )
     from actors.pool import LocalPool
     from learner.build import build_unroller, play_games
     from learner.train import Run
@@ -91,15 +91,6 @@ def _train_here(
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]
-
-
-def _exec_with(variables: dict[str, str]) -> None:
-    """Starts this command again, once, with its variables set."""
-    if os.environ.get(_EXEC_MARK):
-        return
-    environment = os.environ | variables | {_EXEC_MARK: "1"}
-    command = [sys.executable, "-m", "experiments.main", *sys.argv[1:]]
-    os.execve(sys.executable, command, environment)
 
 
 # -- On Ray -----------------------------------------------------------------

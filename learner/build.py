@@ -17,7 +17,7 @@ from actors.evaluation import play
 from actors.unroll import Unroller
 from learner import learner as learner_lib
 from learner.config import Config
-from learner.learner import Algorithm, Learner
+from learner.learner import Algorithm, Learner, MakeLoss
 from learner.loss import Hyperparams, actor_critic_loss, predict
 from learner.optimisers import make_meta_optimiser, make_optimiser
 from meta import bootstrap, matching
@@ -147,9 +147,9 @@ def tuned_hyperparams(config: Config) -> SelfTuned:
 def _impala(config: Config, task: Spec, agent: Agent) -> Algorithm:
     constant = self_tuned(plain_hyperparams(config), {})
     return learner_lib.impala(
-        _make_loss(config, agent),
+        build_loss(config, agent),
         constant,
-        _optimiser(config, task),
+        build_optimiser(config, task),
         num_inner=max(config.meta.inner_updates, 1),
     )
 
@@ -157,9 +157,9 @@ def _impala(config: Config, task: Spec, agent: Agent) -> Algorithm:
 def _stacx(config: Config, task: Spec, agent: Agent) -> Algorithm:
     meta = config.meta
     return learner_lib.stacx(
-        _make_loss(config, agent),
+        build_loss(config, agent),
         tuned_hyperparams(config),
-        _optimiser(config, task),
+        build_optimiser(config, task),
         plain=plain_hyperparams(config),
         predict=predict(agent.unroll),
         reduce=_reduction(config),
@@ -183,9 +183,9 @@ def _bmg(config: Config, task: Spec, agent: Agent) -> Algorithm:
     newest = meta.inner_updates + meta.bootstrap_updates - 1
     kept = {"inner": meta.inner_updates, "bootstrap": newest}
     return learner_lib.bmg(
-        _make_loss(config, agent),
+        build_loss(config, agent),
         tuned_hyperparams(config),
-        _optimiser(config, task),
+        build_optimiser(config, task),
         plain=plain_hyperparams(config),
         bootstrap_optimiser=_bootstrap_optimiser(config, task),
         matching=matchings[meta.matching](),
@@ -197,7 +197,8 @@ def _bmg(config: Config, task: Spec, agent: Agent) -> Algorithm:
     )
 
 
-def _make_loss(config: Config, agent: Agent):
+def build_loss(config: Config, agent: Agent) -> MakeLoss:
+    """The self-tuned loss, still to be given its hyper-parameters."""
     clip = config.loss.reward_clip or math.inf
     return functools.partial(
         actor_critic_loss,
@@ -217,7 +218,8 @@ def _batches(config: Config) -> bootstrap.Batches:
     return rules[config.meta.bootstrap_batches]
 
 
-def _optimiser(config: Config, task: Spec) -> optax.GradientTransformation:
+def build_optimiser(config: Config, task: Spec) -> optax.GradientTransformation:
+    """The inner optimiser, its rate falling over the run's updates."""
     options = config.optimiser
     return make_optimiser(
         options.name,

@@ -73,14 +73,14 @@ class Prefetch:
 
     Args:
       make: called again and again.
-      size: results that wait at most; one more is being made.
+      size: results that wait or are being made at most. None is begun before
+        there is room: what is begun early is learned from late.
     """
 
     def __init__(self, make: Callable[[], Any], size: int):
         self._make = make
-        self._queue: queue.Queue[tuple[Any, Exception | None]] = queue.Queue(
-            maxsize=size
-        )
+        self._queue: queue.Queue[tuple[Any, Exception | None]] = queue.Queue()
+        self._room = threading.Semaphore(size)
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name="feed", daemon=True
@@ -98,6 +98,7 @@ class Prefetch:
                 result, error = self._queue.get(timeout=0.2)
             except queue.Empty:
                 continue
+            self._room.release()
             if error is not None:
                 raise error
             return result
@@ -110,14 +111,14 @@ class Prefetch:
     def close(self) -> None:
         """Ends the thread after what it is making."""
         self._stopping.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.1)
-            except queue.Empty:
-                continue
+        self._room.release()
+        self._thread.join()
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
+        while True:
+            self._room.acquire()
+            if self._stopping.is_set():
+                return
             try:
                 self._queue.put((self._make(), None))
             except Exception as error:  # handed to whoever calls next
