@@ -21,6 +21,10 @@ PyTree = Any
 MakeUnroller = Callable[[int], Unroller]  # seed offset -> Unroller
 
 
+class PoolError(RuntimeError):
+    """Actors fail again and again; the message is for the user."""
+
+
 class Collected(NamedTuple):
     """One unroll and the games that ended while it was made."""
 
@@ -139,7 +143,7 @@ class RayPool:
         """Waits for the next unroll of any actor and asks for another.
 
         Raises:
-          RuntimeError: after `max_failures` failures of an actor in a row.
+          PoolError: after `max_failures` failures of an actor in a row.
         """
         self._fill()
         while True:
@@ -213,7 +217,7 @@ class RayPool:
     def _replace(self, slot: int, error: Exception) -> None:
         self._failures[slot] += 1
         if self._failures[slot] >= self._max_failures:
-            raise RuntimeError(
+            raise PoolError(
                 f"an actor failed {self._failures[slot]} times in a row and "
                 f"no other delivers; the last failure: {error}"
             ) from error

@@ -70,10 +70,9 @@ class PlainDisplay:
         now = time.monotonic()
         if progress.phase != self._phase and progress.phase != "training":
             print(progress.phase, flush=True)
-        changed = progress.phase != self._phase
         due = now - self._last >= _PLAIN_SECONDS
         self._phase = progress.phase
-        if progress.phase == "training" and (changed or due):
+        if progress.frames_per_second and due:
             print(plain_line(progress), flush=True)
             self._last = now
 

@@ -10,6 +10,7 @@ import tyro
 from experiments.presets import PRESETS, preset
 from learner import config as config_lib
 from learner.config import Config, ConfigError
+from learner.progress import RunError
 
 _USAGE = """\
 usage: bmg COMMAND …
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except (RuntimeError, OSError) as error:
+    except (RunError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

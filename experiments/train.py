@@ -223,10 +223,20 @@ def _watch(learner: Any, display: Display, stop: threading.Event) -> Result:
         ready, _ = ray.wait([running], timeout=_POLL_SECONDS)
         display.show(ray.get(learner.progress.remote()))
         if ready:
-            return ray.get(running)
+            return _result(running)
         if stop.is_set() and not stopped:
             learner.stop.remote()
             stopped = True
+
+
+def _result(running: ray.ObjectRef) -> Result:
+    try:
+        return ray.get(running)
+    except ray.exceptions.RayTaskError as error:
+        # What is meant for the user comes without the remote traceback.
+        if isinstance(error.cause, ConfigError | RunError | OSError):
+            raise error.cause from None
+        raise
 
 
 # -- At the end -------------------------------------------------------------

@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from learner.progress import RunError
+
 PyTree = Any
 _FORMAT = 1
 
@@ -79,7 +81,7 @@ class Checkpoints:
           template: a state of the same structure, shapes and sharding.
 
         Raises:
-          RuntimeError: if there are checkpoints and none can be read.
+          RunError: if there are checkpoints and none can be read.
         """
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
         steps = sorted(self._newest.all_steps(), reverse=True)
@@ -89,7 +91,7 @@ class Checkpoints:
             except Exception as error:  # whatever a damaged file provokes
                 self._put_aside(step, error)
         if steps:
-            raise RuntimeError(
+            raise RunError(
                 f"none of the {len(steps)} checkpoints in "
                 f"{self._newest.directory} can be read; they are kept there as "
                 "unreadable-FRAMES. Start anew in another folder with --out"

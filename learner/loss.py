@@ -108,7 +108,7 @@ def actor_critic_loss(
             "value_loss": jnp.mean(terms.value[..., 0]),
             "entropy": -jnp.mean(terms.entropy[..., 0]),
             "behaviour_kl": jnp.mean(kl),
-            "masked": 1.0 - jnp.mean(trusted),
+            "masked": jnp.mean(1.0 - trusted),
         }
         return reduce(total), metrics
 

@@ -1,8 +1,6 @@
 """The training loop: owns a run, and resumes it from its last checkpoint."""
 
-import collections
 import pathlib
-import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -10,17 +8,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from actors.environment import spec
 from actors.episode import Episode
+from actors.pool import PoolError
 from actors.transition import Unroll
 from learner import build
 from learner import config as config_lib
 from learner.checkpoint import Checkpoints
 from learner.config import Config, ConfigError
-from learner.feed import Batch, Batcher, Direct, Pool, Prefetch, Window
-from learner.metrics import Metrics, flatten, read_episodes
+from learner.feed import Batcher, Direct, Pool, Prefetch, Window
+from learner.monitor import Monitor
 from learner.progress import Progress, Result, RunError
 from learner.publisher import DirectPublisher, Publisher
 from learner.replay import Replay
@@ -48,13 +46,14 @@ class Run:
         self._config = config
         self._make_pool = make_pool
         self._evaluate = evaluate
-        self._folder = pathlib.Path(config.folder)
+        self._task = spec(config.task, config.environment.protocol)
+        self._frames_per_update = build.frames_per_batch(config, self._task)
+        self._monitor = Monitor(config, self._frames_per_update)
         self._stopping = threading.Event()
-        self._progress = Progress(budget=config.frames)
 
     def progress(self) -> Progress:
         """The state of things, for a display."""
-        return self._progress
+        return self._monitor.progress()
 
     def stop(self) -> None:
         """Makes `run` save and return."""
@@ -70,72 +69,109 @@ class Run:
         """
         prepare_folder(self._config)
         checkpoints = Checkpoints(
-            self._folder, keep=self._config.checkpoint.keep, report=self._say
+            pathlib.Path(self._config.folder),
+            keep=self._config.checkpoint.keep,
+            report=self._monitor.say,
         )
         try:
-            session = _Session(self, checkpoints)
-            try:
-                session.train()
-            finally:
-                session.close()
-            finished = not self._stopping.is_set()
-            games = session.evaluate() if finished else []
+            params = self._train(checkpoints)
+        except PoolError as error:
+            raise RunError(str(error)) from error
         finally:
             checkpoints.close()
-        self._tell(phase="done" if finished else "stopped")
-        return Result(str(self._folder), self._progress.frames, finished, games)
+        finished = not self._stopping.is_set()
+        games = self._play(params) if finished else []
+        self._monitor.phase("done" if finished else "stopped")
+        frames = self._monitor.progress().frames
+        return Result(self._config.folder, frames, finished, games)
 
-    def _say(self, message: str) -> None:
-        self._tell(messages=(*self._progress.messages, message))
+    def _train(self, checkpoints: Checkpoints) -> PyTree:
+        """One session; returns the parameters on the host."""
+        session = _Session(
+            self._config,
+            build.build_agent(self._config, self._task),
+            self._task,
+            self._monitor,
+            checkpoints,
+            self._stopping,
+        )
+        session.start(self._make_pool())
+        try:
+            session.train()
+            return session.params()
+        finally:
+            session.close()
 
-    def _tell(self, **changes: Any) -> None:
-        self._progress = self._progress._replace(**changes)
+    def _play(self, params: PyTree) -> list[Episode]:
+        """Whole games with the final parameters, written to a file."""
+        count = self._config.evaluation_episodes
+        if not count:
+            return []
+        self._monitor.phase("evaluating")
+        # Other games than any actor's.
+        games = self._evaluate(params, count, self._config.seed + 500_000)
+        lines = [f"{game.episode_return},{game.frames}\n" for game in games]
+        path = pathlib.Path(self._config.folder) / "evaluation.csv"
+        path.write_text("episode_return,episode_frames\n" + "".join(lines))
+        return games
 
 
 class _Session:
-    """What one process holds of a run, from its start or resume to its end."""
+    """The loop of one process, from a start or a resume to the next stop."""
 
-    def __init__(self, run: Run, checkpoints: Checkpoints):
-        self._run = run
-        self._config = config = run._config
-        self._checkpoints = checkpoints
-        self._task = spec(config.task, config.environment.protocol)
-        self._agent = build.build_agent(config, self._task)
-        self._learner = build.build_learner(config, self._task, self._agent)
+    def __init__(self, config, agent, task, monitor, checkpoints, stopping):
+        self._config: Config = config
+        self._monitor: Monitor = monitor
+        self._checkpoints: Checkpoints = checkpoints
+        self._stopping: threading.Event = stopping
+        self._learner = build.build_learner(config, task, agent)
         self._copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
-        self._per_batch = build.frames_per_batch(config, self._task)
-
-        params = self._agent.init(jax.random.key(config.seed))
+        self._frames_per_update = build.frames_per_batch(config, task)
+        params = agent.init(jax.random.key(config.seed))
         self._state = self._learner.init(params)
-        self._updates, self._seconds, tape = 0, 0.0, {}
-        restored = checkpoints.restore(self._state)
-        if restored is not None:
-            self._state = restored.state
-            self._updates = int(self._state.updates)
-            self._seconds = restored.facts["seconds"]
-            tape = restored.tape
-            run._say(f"resumed at {self._frames:,} frames")
-        self._metrics = Metrics(run._folder, self._frames)
-        games = read_episodes(run._folder / "episodes.csv")
-        self._episodes = len(games)
-        self._returns = collections.deque(
-            [game.episode_return for _, game in games[-100:]], maxlen=100
-        )
-        self._start_feed(tape)
-        self._started = self._saved = self._logged = time.monotonic()
-        self._waited = 0.0
-        self._logged_updates = self._updates
-        self._lags: list[np.ndarray] = []
+        self._updates = 0
+        self._saved = time.monotonic()
 
-    @property
-    def _frames(self) -> int:
-        return self._updates * self._per_batch
+    def start(self, pool: Pool) -> None:
+        """Resumes from the newest checkpoint, if any, and starts the feed."""
+        self._pool = pool
+        seconds: float = 0.0
+        tape: dict[str, Any] = {}
+        restored = self._checkpoints.restore(self._state)
+        if restored is not None:
+            self._state, facts, tape = restored
+            self._updates, seconds = int(self._state.updates), facts["seconds"]
+            self._monitor.say(f"resumed at {self._frames:,} frames")
+        self._monitor.open(self._updates, seconds)
+        pool.publish(self.params(), self._updates)
+        batcher = Batcher(
+            pool,
+            online=self._config.online,
+            mix=_mix(self._config),
+            place=self._learner.place,
+        )
+        self._publisher: Publisher | DirectPublisher
+        self._source: Prefetch | Direct
+        if self._config.actors.in_process:
+            self._publisher = DirectPublisher(pool)
+            self._source = Direct(batcher.next)
+            self._play_again(batcher, tape)
+        else:
+            self._publisher = Publisher(pool)
+            self._source = Prefetch(batcher.next, self._config.learner.prefetch)
+        self._window = Window(
+            lambda: self._source.next(self._stopping),
+            self._learner.window,
+            self._learner.stride,
+        )
 
     def train(self) -> None:
         """Meta-steps until the budget is spent or the run is stopped."""
-        self._run._tell(phase="waiting for the first batches")
-        previous = None
+        self._monitor.phase("waiting for the first batches")
+        previous: dict[str, Any] | None = None
         while self._frames < self._config.frames and self._fill():
+            if previous is None:
+                self._monitor.phase("compiling the meta-step")
             self._state, metrics = self._learner.step(
                 self._state, self._batches
             )
@@ -143,115 +179,52 @@ class _Session:
             # A copy, since the next step donates the state.
             params = self._copy(self._state.meta.inner.params)
             self._publisher.publish(params, self._updates)
-            self._consume(self._window.advance())
-            # One step late: reading the newest would wait for the device.
-            self._log(previous or metrics)
+            self._monitor.consumed(self._updates, self._window.advance())
+            if previous is None:
+                jax.block_until_ready(metrics)
+                self._monitor.phase("training")
+                self._monitor.start(self._updates)
+            else:
+                # One step late: to read the newest is to wait for the device.
+                self._check_skips(previous)
+                if self._monitor.due():
+                    self._log(previous)
             previous = metrics
             self._save_if_due()
         if previous is not None:
-            self._log(previous, last=True)
+            self._log(previous)
         self._save()
 
-    def evaluate(self) -> list[Episode]:
-        """Whole games with the final parameters, written to a file."""
-        count = self._config.evaluation_episodes
-        if not count:
-            return []
-        self._run._tell(phase="evaluating")
-        params = jax.device_get(self._state.meta.inner.params)
-        games = self._run._evaluate(params, count, self._config.seed + 500_000)
-        lines = [f"{game.episode_return},{game.frames}\n" for game in games]
-        path = self._run._folder / "evaluation.csv"
-        path.write_text("episode_return,episode_frames\n" + "".join(lines))
-        return games
+    def params(self) -> PyTree:
+        """The parameters as they are now, on the host."""
+        return jax.device_get(self._state.meta.inner.params)
 
     def close(self) -> None:
         """Ends the threads and the actors."""
         self._publisher.close()
         self._source.close()
         self._pool.close()
-        self._metrics.close()
+        self._monitor.close()
 
-    def _start_feed(self, tape: dict[str, np.ndarray]) -> None:
-        config = self._config
-        self._pool = self._run._make_pool()
-        params = jax.device_get(self._state.meta.inner.params)
-        self._pool.publish(params, self._updates)
-        batcher = Batcher(
-            self._pool,
-            online=config.online,
-            mix=_mix(config),
-            place=self._learner.place,
-        )
-        self._publisher: Publisher | DirectPublisher
-        self._source: Prefetch | Direct
-        if config.actors.in_process:
-            self._publisher = DirectPublisher(self._pool)
-            self._source = Direct(batcher.next)
-            self._pool.replay(tape)
-            for _ in range(self._updates):
-                batcher.next()  # consumed before the checkpoint
-        else:
-            self._publisher = Publisher(self._pool)
-            self._source = Prefetch(batcher.next, config.learner.prefetch)
-        self._window = Window(
-            lambda: self._source.next(self._run._stopping),
-            self._learner.window,
-            self._learner.stride,
-        )
+    @property
+    def _frames(self) -> int:
+        return self._updates * self._frames_per_update
+
+    def _play_again(self, batcher: Batcher, tape: dict[str, Any]) -> None:
+        """Brings the emulators, the batches and the replay where they were."""
+        self._pool.replay(tape)
+        for _ in range(self._updates):
+            batcher.next()  # consumed before the checkpoint
 
     def _fill(self) -> bool:
+        """Waits for a full window; False once the run is to stop."""
         start = time.monotonic()
         try:
             self._batches = self._window.fill()
         except InterruptedError:
             return False
-        self._waited += time.monotonic() - start
-        return not self._run._stopping.is_set()
-
-    def _consume(self, batches: list[Batch]) -> None:
-        for batch in batches:
-            self._lags.append(self._updates - batch.versions)
-            self._metrics.episodes(self._frames, batch.episodes)
-            self._episodes += len(batch.episodes)
-            self._returns += [g.episode_return for g in batch.episodes]
-
-    def _log(self, metrics: dict[str, Any], *, last: bool = False) -> None:
-        self._check_skips(metrics)
-        now = time.monotonic()
-        elapsed = now - self._logged
-        due = elapsed >= self._config.log_seconds or self._logged_updates == 0
-        if not due and not last:
-            return
-        updates = self._updates - self._logged_updates
-        lags = np.concatenate(self._lags) if self._lags else np.zeros(1)
-        hyperparams = self._learner.hyperparams(self._state)
-        status = self._pool.status()
-        self._run._tell(
-            phase="training",
-            frames=self._frames,
-            updates=self._updates,
-            seconds=self._seconds + now - self._started,
-            frames_per_second=updates * self._per_batch / max(elapsed, 1e-9),
-            episodes=self._episodes,
-            mean_return=(
-                statistics.fmean(self._returns) if self._returns else None
-            ),
-            lag=float(lags.mean()),
-            lag_max=int(lags.max()),
-            waiting=self._source.waiting(),
-            wait_share=self._waited / max(elapsed, 1e-9),
-            actors=status.actors,
-            replaced=status.replaced,
-            skipped=int(metrics["skipped"]),
-            hyperparams={
-                name: np.asarray(value).tolist()
-                for name, value in hyperparams._asdict().items()
-            },
-        )
-        self._metrics.line(_line(self._run._progress, metrics))
-        self._lags, self._waited = [], 0.0
-        self._logged, self._logged_updates = now, self._updates
+        self._monitor.waited(time.monotonic() - start)
+        return not self._stopping.is_set()
 
     def _check_skips(self, metrics: dict[str, Any]) -> None:
         in_a_row = int(metrics["skipped_in_a_row"])
@@ -263,10 +236,18 @@ class _Session:
                 "--optimiser.learning-rate or --meta.learning-rate may help"
             )
 
+    def _log(self, metrics: dict[str, Any]) -> None:
+        self._monitor.line(
+            self._updates,
+            metrics,
+            self._learner.hyperparams(self._state)._asdict(),
+            self._pool.status(),
+            self._source.waiting(),
+        )
+
     def _save_if_due(self) -> None:
         options = self._config.checkpoint
-        every = options.updates
-        stride = self._learner.stride
+        every, stride = options.updates, self._learner.stride
         by_count = every and self._updates % every < stride
         by_time = time.monotonic() - self._saved >= options.seconds
         if by_count or by_time or self._milestone():
@@ -274,18 +255,14 @@ class _Session:
 
     def _milestone(self) -> bool:
         """Whether the last step crossed a part of the budget."""
-        parts = self._config.checkpoint.milestones
-        before = self._frames - self._learner.stride * self._per_batch
-        budget = self._config.frames
+        parts, budget = self._config.checkpoint.milestones, self._config.frames
+        before = self._frames - self._learner.stride * self._frames_per_update
         return self._frames * parts // budget > before * parts // budget
 
     def _save(self) -> None:
         self._saved = time.monotonic()
-        self._metrics.flush()
-        facts = {
-            "frames": self._frames,
-            "seconds": self._seconds + self._saved - self._started,
-        }
+        self._monitor.flush()
+        facts = {"frames": self._frames, "seconds": self._monitor.seconds()}
         self._checkpoints.save(
             self._frames,
             self._state,
@@ -329,14 +306,3 @@ def _mix(config: Config) -> Callable[[Unroll], Unroll]:
     return Replay(
         capacity=options.capacity, per_batch=options.columns, seed=config.seed
     ).mix
-
-
-def _line(progress: Progress, metrics: dict[str, Any]) -> dict[str, Any]:
-    """One line of metrics.jsonl."""
-    skip = ("phase", "budget", "hyperparams", "messages")
-    line = {k: v for k, v in progress._asdict().items() if k not in skip}
-    for name, values in progress.hyperparams.items():
-        for head, value in enumerate(values):
-            line[f"hyperparams/{name}_{head}"] = value
-    learned = {k: v for k, v in metrics.items() if not k.startswith("skipped")}
-    return line | flatten(jax.device_get(learned))

@@ -263,6 +263,24 @@ def test_life_loss_on_the_last_allowed_step_ends_the_discount(
     assert (steps.discount[:-1] == 1.0).all()
 
 
+def test_a_new_game_with_fewer_lives_has_lost_none():
+    """After a bonus life and a truncation the next game begins with less."""
+
+    def told(elapsed, truncated, lives):
+        info = {"env_id": np.array([0]), "elapsed_step": np.array([elapsed])}
+        info["lives"] = np.array([lives])
+        nothing = np.zeros(1)
+        return nothing, nothing, nothing > 0, np.array([truncated]), info
+
+    told = [told(0, 0, 3), told(1, 0, 4), told(2, 1, 4), told(0, 0, 3)]
+    pool = mock.Mock(recv=mock.Mock(side_effect=told))
+    with mock.patch.object(envpool, "make_gymnasium", return_value=pool):
+        environment = make("MsPacman-v5", copies=1)
+    steps = [environment.recv() for _ in told]
+    assert [s.step_type.item() for s in steps] == [FIRST, MID, LAST, FIRST]
+    assert [s.discount.item() for s in steps] == [1.0] * 4
+
+
 @pytest.mark.filterwarnings("ignore:.*precision lowered")  # EnvPool's own
 @pytest.mark.parametrize("task", ["Catch-v0", "CartPole-v1"])
 def test_small_tasks_end_with_discount_zero(task, lockstep):

@@ -1,0 +1,164 @@
+"""What is told of a run while it goes on: progress, and lines of metrics."""
+
+import collections
+import pathlib
+import statistics
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from actors.pool import PoolStatus
+from learner.config import Config
+from learner.feed import Batch
+from learner.metrics import Metrics, flatten, read_episodes
+from learner.progress import Progress
+
+_RECENT = 100  # episodes in the mean return
+
+
+class Monitor:
+    """Counts what the loop consumes and writes it down at intervals.
+
+    Args:
+      config: of the run.
+      frames_per_update: environment frames of one batch.
+    """
+
+    def __init__(self, config: Config, frames_per_update: int):
+        self._interval = config.log_seconds
+        self._folder = pathlib.Path(config.folder)
+        self._frames_per_update = frames_per_update
+        self._progress = Progress(budget=config.frames)
+        self._metrics: Metrics | None = None
+        self._seconds = 0.0  # of earlier sessions
+        self._episodes = 0
+        self._returns: collections.deque[float] = collections.deque(
+            maxlen=_RECENT
+        )
+        self._reset(updates=0)
+        self._started = self._since
+
+    def progress(self) -> Progress:
+        """The newest state; may be called from any thread."""
+        return self._progress
+
+    def phase(self, name: str) -> None:
+        """What the run is doing now."""
+        self._progress = self._progress._replace(phase=name)
+
+    def say(self, message: str) -> None:
+        """Something that the user should read."""
+        messages = (*self._progress.messages, message)
+        self._progress = self._progress._replace(messages=messages)
+
+    def open(self, updates: int, seconds: float) -> None:
+        """Opens the files where the run goes on, and recalls its episodes."""
+        self._metrics = Metrics(self._folder, updates * self._frames_per_update)
+        games = read_episodes(self._folder / "episodes.csv")
+        self._episodes = len(games)
+        self._returns += [game.episode_return for _, game in games[-_RECENT:]]
+        self._seconds = seconds
+        self.start(updates)
+
+    def start(self, updates: int) -> None:
+        """Starts the clock; what was before (compiling) is not speed."""
+        self._reset(updates)
+        self._started = self._since
+        self._tell(updates)
+
+    def seconds(self) -> float:
+        """Of training, over all sessions of the run."""
+        return self._seconds + time.monotonic() - self._started
+
+    def waited(self, seconds: float) -> None:
+        """Adds time in which the learner had no batch."""
+        self._waited += seconds
+
+    def consumed(self, updates: int, batches: Iterable[Batch]) -> None:
+        """Counts batches that a step has used, with their episodes."""
+        for batch in batches:
+            self._lags.append(updates - batch.versions)
+            self._files.episodes(
+                updates * self._frames_per_update, batch.episodes
+            )
+            self._episodes += len(batch.episodes)
+            self._returns += [game.episode_return for game in batch.episodes]
+
+    def due(self) -> bool:
+        """Whether it is time for another line."""
+        return time.monotonic() - self._since >= self._interval
+
+    def line(
+        self,
+        updates: int,
+        metrics: Mapping[str, Any],
+        hyperparams: Mapping[str, Any],
+        status: PoolStatus,
+        waiting: int,
+    ) -> None:
+        """Writes one line of metrics and starts the next interval."""
+        elapsed = max(time.monotonic() - self._since, 1e-9)
+        frames = (updates - self._since_updates) * self._frames_per_update
+        lags = np.concatenate(self._lags) if self._lags else np.zeros(1)
+        self._tell(
+            updates,
+            frames_per_second=frames / elapsed,
+            lag=float(lags.mean()),
+            lag_max=int(lags.max()),
+            waiting=waiting,
+            wait_share=self._waited / elapsed,
+            actors=status.actors,
+            replaced=status.replaced,
+            skipped=int(metrics["skipped"]),
+            hyperparams={
+                name: np.asarray(value).tolist()
+                for name, value in hyperparams.items()
+            },
+        )
+        self._files.line(_line(self._progress, metrics))
+        self._reset(updates)
+
+    def flush(self) -> None:
+        """Hands what was written to the operating system."""
+        self._files.flush()
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._files.close()
+
+    @property
+    def _files(self) -> Metrics:
+        if self._metrics is None:
+            raise RuntimeError("call open first")
+        return self._metrics
+
+    def _reset(self, updates: int) -> None:
+        self._since = time.monotonic()
+        self._since_updates = updates
+        self._waited = 0.0
+        self._lags: list[np.ndarray] = []
+
+    def _tell(self, updates: int, **changes: Any) -> None:
+        returns = self._returns
+        self._progress = self._progress._replace(
+            updates=updates,
+            frames=updates * self._frames_per_update,
+            seconds=self.seconds(),
+            episodes=self._episodes,
+            mean_return=statistics.fmean(returns) if returns else None,
+            **changes,
+        )
+
+
+def _line(progress: Progress, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of metrics.jsonl."""
+    skip = ("phase", "budget", "hyperparams", "messages")
+    line = {k: v for k, v in progress._asdict().items() if k not in skip}
+    for name, values in progress.hyperparams.items():
+        for head, value in enumerate(values):
+            line[f"hyperparams/{name}_{head}"] = value
+    learned = {k: v for k, v in metrics.items() if not k.startswith("skipped")}
+    return line | flatten(jax.device_get(learned))
