@@ -59,6 +59,7 @@ class PlainDisplay:
     def __init__(self, config: Config):
         del config
         self._last = 0.0
+        self._frames = 0
         self._phase = ""
         self._told = 0
 
@@ -67,14 +68,15 @@ class PlainDisplay:
         for message in progress.messages[self._told :]:
             print(message, flush=True)
         self._told = len(progress.messages)
-        now = time.monotonic()
-        if progress.phase != self._phase and progress.phase != "training":
-            print(progress.phase, flush=True)
-        due = now - self._last >= _PLAIN_SECONDS
-        self._phase = progress.phase
-        if progress.frames_per_second and due:
+        changed = progress.phase != self._phase
+        due = time.monotonic() - self._last >= _PLAIN_SECONDS
+        news = progress.frames > self._frames and progress.frames_per_second
+        if news and (due or changed):
             print(plain_line(progress), flush=True)
-            self._last = now
+            self._last, self._frames = time.monotonic(), progress.frames
+        if changed and progress.phase != "training":
+            print(progress.phase, flush=True)
+        self._phase = progress.phase
 
     def close(self) -> None:
         """Nothing to leave."""

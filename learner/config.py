@@ -34,6 +34,7 @@ class EnvironmentConfig:
 class NetworkConfig:
     """The network, the same for acting and learning."""
 
+    # IMPALA's residual torso; the DQN torsos of 2015 and 2013; a perceptron.
     torso: Literal["residual", "nature", "small", "mlp"] = "residual"
     # Channels of each section of the residual torso.
     channels: tuple[int, ...] = (16, 32, 32)
@@ -99,7 +100,9 @@ class LossConfig:
 class OptimiserConfig:
     """An optimiser of the parameters."""
 
+    # Of the inner updates.
     name: Literal["rmsprop", "adam", "sgd"] = "rmsprop"
+    # At the start of the run.
     learning_rate: float = 6e-4
     # The learning rate falls linearly to this fraction at the end of the run.
     final_fraction: float = 0.0
@@ -135,8 +138,9 @@ class MetaConfig:
     bootstrap_learning_rate: float = 0.0
     # Weight of KL(new policy, old policy) in the outer loss (stacx).
     outer_kl: float = 1.0
-    # Meta-optimiser: Adam.
+    # Learning rate of the meta-optimiser, Adam.
     learning_rate: float = 1e-3
+    # Epsilon of the meta-optimiser, outside the root.
     epsilon: float = 1e-4
     # Clip of the meta-gradient's global norm; 0 for none.
     clip: float = 0.3
@@ -211,9 +215,11 @@ class Config:
 
     # EnvPool's task, such as Pong-v5, Breakout-v5, Catch-v0, CartPole-v1.
     task: str = "Pong-v5"
+    # impala tunes nothing; stacx and bmg tune the loss's hyper-parameters.
     algorithm: Algorithm = "bmg"
     # Environment frames to train for: 4 per agent step on Atari.
     frames: int = 200_000_000
+    # Of the first parameters, the actions and the environments.
     seed: int = 1
     # The run's folder; runs/TASK-ALGORITHM-SEED if empty.
     out: str = ""
@@ -223,14 +229,24 @@ class Config:
     log_seconds: float = 5.0
     # Ray cluster to join: auto, or an address; a local one is started if empty.
     address: str = ""
+
+    # How the games are played.
     environment: EnvironmentConfig = EnvironmentConfig()
+    # The network, the same for acting and learning.
     network: NetworkConfig = NetworkConfig()
+    # Who makes experience.
     actors: ActorsConfig = ActorsConfig()
+    # How batches become parameters.
     learner: LearnerConfig = LearnerConfig()
+    # The inner loss and the plain objective.
     loss: LossConfig = LossConfig()
+    # The optimiser of the parameters.
     optimiser: OptimiserConfig = OptimiserConfig()
+    # Self-tuning: used by stacx and bmg.
     meta: MetaConfig = MetaConfig()
+    # Old unrolls, mixed with new ones at a fixed ratio.
     replay: ReplayConfig = ReplayConfig()
+    # What is saved when.
     checkpoint: CheckpointConfig = CheckpointConfig()
 
     @property
