@@ -29,7 +29,7 @@ def draw_curve(folder: pathlib.Path, title: str) -> pathlib.Path | None:
         2, 1, figsize=(8, 7), sharex=True, height_ratios=(3, 2)
     )
     top.plot(frames, returns, ".", ms=2, alpha=0.25, color="tab:blue")
-    top.plot(frames, _running_mean(returns), color="tab:blue", lw=2)
+    top.plot(frames, running_mean(returns), color="tab:blue", lw=2)
     top.set_ylabel(f"episode return (mean of {_WINDOW})")
     top.set_title(title)
     _draw_hyperparams(bottom, read_lines(folder / "metrics.jsonl"))
@@ -44,7 +44,7 @@ def draw_curve(folder: pathlib.Path, title: str) -> pathlib.Path | None:
     return path
 
 
-def _running_mean(x: np.ndarray) -> np.ndarray:
+def running_mean(x: np.ndarray) -> np.ndarray:
     """The mean of the last 100 values, of fewer at the start."""
     total = np.cumsum(np.insert(x, 0, 0.0))
     ends = np.arange(1, len(x) + 1)

@@ -8,8 +8,9 @@ import sys
 import tyro
 
 from experiments.presets import PRESETS, preset
-from learner import config as config_lib
+from learner import config_file
 from learner.config import Config, ConfigError
+from learner.config_check import check
 from learner.progress import RunError
 
 _USAGE = """\
@@ -49,7 +50,7 @@ def _run(arguments: list[str]) -> int:
 
 def _train(arguments: list[str]) -> int:
     config = parse_train(arguments)
-    config_lib.check(config)
+    check(config)
     from actors import environment
 
     try:
@@ -70,7 +71,7 @@ def parse_train(arguments: list[str]) -> Config:
     chosen, rest = first.parse_known_args(arguments)
     base = preset(chosen.preset)
     if chosen.config:
-        base = config_lib.load(chosen.config, base)
+        base = config_file.load(chosen.config, base)
     return tyro.cli(
         Config,
         args=rest,

@@ -13,8 +13,7 @@ from actors.environment import spec
 from actors.episode import Episode
 from actors.pool import PoolError
 from actors.transition import Unroll
-from learner import build
-from learner import config as config_lib
+from learner import build, config_file
 from learner.checkpoint import Checkpoints
 from learner.config import Config, ConfigError
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
@@ -283,8 +282,8 @@ def prepare_folder(config: Config) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     if path.exists():
-        there = config_lib.load(path, Config())
-        differing = config_lib.differences(there, config)
+        there = config_file.load(path, Config())
+        differing = config_file.differences(there, config)
         if differing:
             rows = [
                 f"  {name}: {a!r} there, {b!r} here"
@@ -295,7 +294,7 @@ def prepare_folder(config: Config) -> None:
                 + "\n".join(rows)
                 + "\ntake another folder with --out, or the same values"
             )
-    config_lib.save(config, path)
+    config_file.save(config, path)
 
 
 def _mix(config: Config) -> Callable[[Unroll], Unroll]:

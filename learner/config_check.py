@@ -1,0 +1,117 @@
+"""Numbers that cannot work, refused with what would."""
+
+import difflib
+
+from learner.config import Config, ConfigError, MetaConfig
+
+
+def check(config: Config) -> None:
+    """Raises `ConfigError` for numbers that cannot work, with what would."""
+    _check_ranges(config)
+    batch, devices = config.learner.batch, config.learner.devices
+    if devices and batch % devices:
+        raise ConfigError(
+            f"learner.batch = {batch} is not divisible by learner.devices = "
+            f"{devices}: take a batch of {devices * max(batch // devices, 1)}"
+        )
+    actors = config.actors
+    if actors.envs_per_step > actors.envs:
+        raise ConfigError(
+            f"actors.envs-per-step = {actors.envs_per_step} exceeds "
+            f"actors.envs = {actors.envs}: take at most {actors.envs}"
+        )
+    if config.replay.columns >= batch:
+        raise ConfigError(
+            f"replay.columns = {config.replay.columns} leaves no new data in "
+            f"a batch of {batch}: take at most {batch - 1}"
+        )
+    _check_tuned(config)
+
+
+def _check_tuned(config: Config) -> None:
+    allowed = MetaConfig().tuned
+    for name in config.meta.tuned:
+        if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.0)
+            raise ConfigError(
+                f"meta.tuned = {name!r}: must be among {', '.join(allowed)}; "
+                f"nearest: {close[0]}"
+            )
+    initial = config.meta.initial
+    if not 0 < initial < 1:
+        raise ConfigError(
+            f"meta.initial = {initial}: must lie strictly between 0 and 1, "
+            "where a sigmoid can start; 0.99 is usual"
+        )
+    weights = ("value_weight", "policy_weight", "entropy_weight")
+    for name in weights:
+        tuned = config.algorithm != "impala" and name in config.meta.tuned
+        if tuned and not getattr(config.loss, name) > 0:
+            raise ConfigError(
+                f"loss.{name.replace('_', '-')} = {getattr(config.loss, name)} "
+                f"cannot be tuned: make it positive or leave {name} out of "
+                "meta.tuned"
+            )
+
+
+def _check_ranges(config: Config) -> None:
+    positive = {
+        "frames": config.frames,
+        "actors.count": config.actors.count,
+        "actors.envs": config.actors.envs,
+        "actors.envs-per-step": config.actors.envs_per_step,
+        "actors.threads": config.actors.threads,
+        "actors.columns": config.actors.columns,
+        "actors.in-flight": config.actors.in_flight,
+        "actors.timeout": config.actors.timeout,
+        "learner.unroll-length": config.learner.unroll_length,
+        "learner.batch": config.learner.batch,
+        "learner.prefetch": config.learner.prefetch,
+        "learner.max-skipped": config.learner.max_skipped,
+        "meta.inner-updates (K)": config.meta.inner_updates,
+        "meta.bootstrap-updates (L)": config.meta.bootstrap_updates,
+        "network.hidden": config.network.hidden,
+        "checkpoint.seconds": config.checkpoint.seconds,
+        "checkpoint.keep": config.checkpoint.keep,
+        "replay.capacity": config.replay.capacity,
+        "log-seconds": config.log_seconds,
+    }
+    for name, value in positive.items():
+        if not value > 0:
+            raise ConfigError(
+                f"{name} = {value}: must be positive; take at least 1"
+            )
+    not_negative = {
+        "seed": config.seed,
+        "evaluation-episodes": config.evaluation_episodes,
+        "actors.cpus": config.actors.cpus,
+        "learner.devices": config.learner.devices,
+        "learner.gpus": config.learner.gpus,
+        "learner.cpus": config.learner.cpus,
+        "learner.max-restarts": config.learner.max_restarts,
+        "loss.auxiliary-heads": config.loss.auxiliary_heads,
+        "loss.reward-clip": config.loss.reward_clip,
+        "optimiser.learning-rate": config.optimiser.learning_rate,
+        "optimiser.clip": config.optimiser.clip,
+        "meta.learning-rate": config.meta.learning_rate,
+        "meta.clip": config.meta.clip,
+        "replay.columns": config.replay.columns,
+        "replay.kl-threshold": config.replay.kl_threshold,
+        "meta.outer-kl": config.meta.outer_kl,
+        "meta.value-coefficient": config.meta.value_coefficient,
+        "network.lstm": config.network.lstm,
+        "checkpoint.updates": config.checkpoint.updates,
+        "checkpoint.milestones": config.checkpoint.milestones,
+    }
+    for name, value in not_negative.items():
+        if not value >= 0:
+            raise ConfigError(f"{name} = {value}: must not be negative")
+    fractions = {
+        "loss.discount": config.loss.discount,
+        "loss.trace": config.loss.trace,
+        "optimiser.decay": config.optimiser.decay,
+        "optimiser.final-fraction": config.optimiser.final_fraction,
+    }
+    for name, value in fractions.items():
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} = {value}: must lie between 0 and 1")

@@ -1,0 +1,136 @@
+"""Configurations as YAML, and how two of them differ."""
+
+import dataclasses
+import difflib
+import pathlib
+import typing
+from typing import Any, Literal
+
+import yaml
+
+from learner.config import Config, ConfigError
+
+# What may differ between a run and its continuation: it changes how the work
+# is done, not what is learned.
+_FREE = (
+    "out",
+    "address",
+    "evaluation_episodes",
+    "log_seconds",
+    "actors.count",
+    "actors.cpus",
+    "actors.threads",
+    "actors.timeout",
+    "actors.max_failures",
+    "learner.gpus",
+    "learner.cpus",
+    "learner.devices",
+    "learner.prefetch",
+    "learner.max_skipped",
+    "learner.max_restarts",
+    "checkpoint.seconds",
+    "checkpoint.updates",
+    "checkpoint.keep",
+    "checkpoint.milestones",
+)
+
+
+def save(config: Config, path: pathlib.Path) -> None:
+    """Writes a configuration as YAML that `load` and `--config` read."""
+    text = yaml.safe_dump(_plain(config), sort_keys=False)
+    path.write_text(f"# bmg train --config {path.name}\n{text}")
+
+
+def load(path: pathlib.Path, base: Config) -> Config:
+    """Reads YAML; fields that it lacks keep the values of `base`.
+
+    Raises:
+      ConfigError: for a file that cannot be read, an unknown field or a value
+        of another type.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--config {path}: {reason}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"--config {path}: not a mapping of fields to values")
+    return _filled(base, fields, prefix="")
+
+
+def differences(there: Config, here: Config) -> dict[str, tuple[Any, Any]]:
+    """`{field: (there, here)}` of the fields that change what is learned."""
+    a, b = _flat(there), _flat(here)
+    return {
+        name: (a[name], b[name])
+        for name in a
+        if a[name] != b[name] and name not in _FREE
+    }
+
+
+def _plain(config: Any) -> Any:
+    if dataclasses.is_dataclass(config):
+        return {
+            field.name: _plain(getattr(config, field.name))
+            for field in dataclasses.fields(config)
+        }
+    return list(config) if isinstance(config, tuple) else config
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            flat |= _flat(value, f"{prefix}{field.name}.")
+        else:
+            flat[f"{prefix}{field.name}"] = value
+    return flat
+
+
+def _filled(base: Any, fields: dict[str, Any], prefix: str) -> Any:
+    """`base` with some fields replaced, checked by the annotated types."""
+    allowed = typing.get_type_hints(type(base))
+    changes = {}
+    for name, value in fields.items():
+        if name not in allowed:
+            close = difflib.get_close_matches(str(name), allowed, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise ConfigError(f"unknown field {prefix}{name}{hint}")
+        current = getattr(base, name)
+        if dataclasses.is_dataclass(current):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{prefix}{name}: must hold fields")
+            changes[name] = _filled(current, value, f"{prefix}{name}.")
+        else:
+            changes[name] = _typed(allowed[name], value, f"{prefix}{name}")
+    return dataclasses.replace(base, **changes)
+
+
+def _typed(annotation: Any, value: Any, name: str) -> Any:
+    origin, arguments = (
+        typing.get_origin(annotation),
+        typing.get_args(annotation),
+    )
+    if origin is Literal:
+        if value in arguments:
+            return value
+        allowed = ", ".join(map(str, arguments))
+        raise ConfigError(f"{name} = {value!r}: must be one of {allowed}")
+    if origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_typed(arguments[0], item, name) for item in value)
+        raise ConfigError(f"{name} = {value!r}: must be a list")
+    if annotation is float and type(value) is int:
+        return float(value)
+    if annotation is float and isinstance(value, str):
+        # YAML reads 1e-3 (without a dot) as a string.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if type(value) is not annotation:
+        raise ConfigError(
+            f"{name} = {value!r}: must be of type {annotation.__name__}"
+        )
+    return value
