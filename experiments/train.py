@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.5
 
 def train(config: Config) -> int:
     """Trains, and reports; returns the exit code."""
-    stop = _stop_on_signals()
+    stop = threading.Event()
     display = make_display(config)
     try:
         start = _train_here if config.actors.in_process else _train_on_ray
@@ -37,9 +37,7 @@ def train(config: Config) -> int:
     return 0 if result.finished else 130
 
 
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-
+def _stop_on_signals(stop: threading.Event) -> None:
     def handle(signum: int, frame: Any) -> None:
         del frame
         if stop.is_set():
@@ -49,7 +47,6 @@ def _stop_on_signals() -> threading.Event:
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, handle)
-    return stop
 
 
 # -- In this process --------------------------------------------------------
@@ -62,6 +59,7 @@ def _train_here(
     processes.restart_with(
         processes.learner_variables(config), "experiments.main"
     )
+    _stop_on_signals(stop)
     from actors.pool import LocalPool
     from learner.build import build_unroller, play_games
     from learner.train import Run
@@ -140,6 +138,7 @@ def _train_on_ray(
     config: Config, display: Display, stop: threading.Event
 ) -> Result:
     _connect(config)
+    _stop_on_signals(stop)  # after Ray has set a handler of its own
     try:
         _check_cluster(config)
         restarts = 0
