@@ -230,15 +230,21 @@ def test_close_ends_the_processes(pool):
         assert_ends(process)
 
 
-def test_raising_actor_is_replaced_and_two_in_flight_is_the_bound():
-    pool = RayPool(FirstRaises, count=1, in_flight=2)
+@pytest.mark.parametrize(
+    ("make_unroller", "failures"), [(FakeUnroller, 0), (FirstRaises, 1)]
+)
+def test_raising_actor_is_replaced_and_in_flight_is_bounded(
+    make_unroller, failures
+):
+    pool = RayPool(make_unroller, count=1, in_flight=2)
     publish(pool, 1)
-    assert pool.collect().unroll.seed == 1
-    assert pool.status() == PoolStatus(actors=1, replaced=1)
+    assert pool.collect().unroll.seed == failures
+    assert pool.status() == PoolStatus(actors=1, replaced=failures)
 
     for version in (2, 3):
         publish(pool, version)
         versions = [pool.collect().unroll.version for _ in range(4)]
+        # Two had been asked for before; neither more nor less.
         assert versions == [version - 1, version - 1, version, version]
     pool.close()
 
