@@ -64,6 +64,7 @@ def _check_ranges(config: Config) -> None:
         "actors.columns": config.actors.columns,
         "actors.in-flight": config.actors.in_flight,
         "actors.timeout": config.actors.timeout,
+        "actors.max-failures": config.actors.max_failures,
         "learner.unroll-length": config.learner.unroll_length,
         "learner.batch": config.learner.batch,
         "learner.prefetch": config.learner.prefetch,
@@ -71,6 +72,8 @@ def _check_ranges(config: Config) -> None:
         "meta.inner-updates (K)": config.meta.inner_updates,
         "meta.bootstrap-updates (L)": config.meta.bootstrap_updates,
         "network.hidden": config.network.hidden,
+        "network.channels": min(config.network.channels, default=1),
+        "network.head-hidden": min(config.network.head_hidden, default=1),
         "checkpoint.seconds": config.checkpoint.seconds,
         "checkpoint.keep": config.checkpoint.keep,
         "replay.capacity": config.replay.capacity,
@@ -94,6 +97,7 @@ def _check_ranges(config: Config) -> None:
         "optimiser.learning-rate": config.optimiser.learning_rate,
         "optimiser.clip": config.optimiser.clip,
         "meta.learning-rate": config.meta.learning_rate,
+        "meta.bootstrap-learning-rate": config.meta.bootstrap_learning_rate,
         "meta.clip": config.meta.clip,
         "replay.columns": config.replay.columns,
         "replay.kl-threshold": config.replay.kl_threshold,
@@ -109,9 +113,23 @@ def _check_ranges(config: Config) -> None:
     fractions = {
         "loss.discount": config.loss.discount,
         "loss.trace": config.loss.trace,
-        "optimiser.decay": config.optimiser.decay,
         "optimiser.final-fraction": config.optimiser.final_fraction,
     }
     for name, value in fractions.items():
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} = {value}: must lie between 0 and 1")
+    if not 0 <= config.optimiser.decay < 1:
+        raise ConfigError(
+            f"optimiser.decay = {config.optimiser.decay}: must be at least "
+            "0 and below 1; 0.99 is usual"
+        )
+    # Without it, a gradient of zero is divided by zero.
+    epsilons = {
+        "optimiser.epsilon": config.optimiser.epsilon,
+        "meta.epsilon": config.meta.epsilon,
+    }
+    for name, value in epsilons.items():
+        if not value > 0:
+            raise ConfigError(
+                f"{name} = {value}: must be positive; 1e-4 is usual"
+            )
