@@ -38,7 +38,10 @@ _FREE = (
 def save(config: Config, path: pathlib.Path) -> None:
     """Writes a configuration as YAML that `load` and `--config` read."""
     text = yaml.safe_dump(_plain(config), sort_keys=False)
-    path.write_text(f"# bmg train --config {path.name}\n{text}")
+    # In one step: a full disk leaves the file that was there.
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(f"# bmg train --config {path.name}\n{text}")
+    fresh.replace(path)
 
 
 def load(path: pathlib.Path, base: Config) -> Config:
@@ -50,7 +53,8 @@ def load(path: pathlib.Path, base: Config) -> Config:
     """
     try:
         fields = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # ValueError: not UTF-8, or a date that is none.
+    except (OSError, ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"--config {path}: {reason}") from error
     if not isinstance(fields, dict):
