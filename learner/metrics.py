@@ -35,7 +35,7 @@ class Metrics:
         self._cut(frames)
         self._lines = self._lines_path.open("a")
         self._episodes = self._episodes_path.open("a", newline="")
-        self._writer = csv.writer(self._episodes)
+        self._writer = csv.writer(self._episodes, lineterminator="\n")
         if self._episodes_path.stat().st_size == 0:
             self._writer.writerow(EPISODE_FIELDS)
         self._board = tensorboardX.SummaryWriter(
@@ -126,6 +126,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "dtype"):
         value = np.asarray(value).tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
