@@ -1,8 +1,9 @@
 """Checkpoints on disk: asynchronous, atomic, the newest that can be read."""
 
+import contextlib
 import logging
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -70,9 +71,10 @@ class Checkpoints:
         managers = [self._newest]
         if milestone:
             managers.append(self._milestones)
-        for manager in managers:
-            if frames not in manager.all_steps():
-                manager.save(frames, args=ocp.args.Composite(**items))
+        with _told_to_users(f"checkpoint {frames}"):
+            for manager in managers:
+                if frames not in manager.all_steps():
+                    manager.save(frames, args=ocp.args.Composite(**items))
 
     def restore(self, template: PyTree) -> Restored | None:
         """The newest readable checkpoint, or None where there is none.
@@ -100,9 +102,10 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is being written."""
-        for manager in (self._newest, self._milestones):
-            manager.wait_until_finished()
-            manager.close()
+        with _told_to_users("the last checkpoint"):
+            for manager in (self._newest, self._milestones):
+                manager.wait_until_finished()
+                manager.close()
 
     def _read(self, step: int, abstract: PyTree) -> Restored:
         items = {
@@ -129,6 +132,19 @@ class Checkpoints:
             f"({reason[0][:200] if reason else type(error).__name__}); kept as "
             f"{aside.name}, taking the one before it"
         )
+
+
+@contextlib.contextmanager
+def _told_to_users(what: str) -> Iterator[None]:
+    """Orbax says in many ways that a disk is full; here there is one."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise RunError(
+            f"{what} could not be written; earlier ones are as they were: "
+            f"{reason[-1][:300]}"
+        ) from error
 
 
 def _manager(folder: pathlib.Path, keep: int | None) -> ocp.CheckpointManager:

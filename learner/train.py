@@ -63,8 +63,8 @@ class Run:
 
         Raises:
           ConfigError: if the folder holds another run.
-          RunError: if training cannot go on.
-          OSError: if the folder cannot be written.
+          RunError: if training cannot go on, or the folder be written.
+          OSError: if the folder cannot be made.
         """
         prepare_folder(self._config)
         checkpoints = Checkpoints(
@@ -76,6 +76,11 @@ class Run:
             params = self._train(checkpoints)
         except PoolError as error:
             raise RunError(str(error)) from error
+        except OSError as error:
+            raise RunError(
+                f"{self._config.folder} could not be written; what was there "
+                f"is as it was: {error}"
+            ) from error
         finally:
             checkpoints.close()
         finished = not self._stopping.is_set()
