@@ -47,9 +47,13 @@ LASTS = STEP_TYPE == LAST
 ALIVE = [(t, b) for t, b in np.ndindex(T + 1, B) if not LASTS[t, b]]
 
 
-# Compiles in half the time.
+# Compiles in less than half the time.
 quickly = functools.partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+    jax.jit,
+    compiler_options={
+        "xla_backend_optimization_level": 0,
+        "xla_cpu_use_fusion_emitters": False,
+    },
 )
 
 
