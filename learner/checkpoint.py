@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import pathlib
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -62,9 +63,13 @@ class Checkpoints:
         """Saves in the background; a newer call waits for an older one."""
         # Copies: the next step donates the state, while this one is written.
         state = jax.tree.map(np.array, jax.device_get(state))
+        facts = facts | {
+            "format": _FORMAT,
+            "checksum": _checksum((state, tape)),
+        }
         items = {
             "state": ocp.args.StandardSave(state),
-            "facts": ocp.args.JsonSave(facts | {"format": _FORMAT}),
+            "facts": ocp.args.JsonSave(facts),
         }
         if tape:
             items["tape"] = ocp.args.StandardSave(tape)
@@ -92,11 +97,15 @@ class Checkpoints:
                 return self._read(step, abstract)
             except Exception as error:  # whatever a damaged file provokes
                 self._put_aside(step, error)
-        if steps:
+        # Those of earlier attempts count: a run that began anew here would
+        # drop the curves that are left.
+        folder = pathlib.Path(str(self._newest.directory))
+        unreadable = len(list(folder.glob("unreadable-*")))
+        if unreadable:
             raise RunError(
-                f"none of the {len(steps)} checkpoints in "
-                f"{self._newest.directory} can be read; they are kept there as "
-                "unreadable-FRAMES. Start anew in another folder with --out"
+                f"none of the {unreadable} checkpoints in {folder} can be "
+                "read; they are kept there as unreadable-FRAMES. Start anew "
+                "in another folder with --out"
             )
         return None
 
@@ -119,11 +128,19 @@ class Checkpoints:
         if found.facts["format"] != _FORMAT:
             raise ValueError(f"format {found.facts['format']} is unknown")
         tape = dict(found.tape) if has_tape else {}
+        checksum = _checksum(jax.device_get((found.state, tape)))
+        # The first checkpoints had none.
+        if found.facts.get("checksum", checksum) != checksum:
+            raise ValueError("its numbers are not those that were written")
         return Restored(found.state, found.facts, tape)
 
     def _put_aside(self, step: int, error: Exception) -> None:
         path = pathlib.Path(str(self._newest.directory)) / str(step)
         aside = path.with_name(f"unreadable-{step}")
+        again = 1
+        while aside.exists():
+            again += 1
+            aside = path.with_name(f"unreadable-{step}-{again}")
         path.rename(aside)
         self._newest.reload()
         reason = str(error).strip().splitlines()
@@ -145,6 +162,14 @@ def _told_to_users(what: str) -> Iterator[None]:
             f"{what} could not be written; earlier ones are as they were: "
             f"{reason[-1][:300]}"
         ) from error
+
+
+def _checksum(tree: PyTree) -> int:
+    """Of all numbers: orbax reads values back without checking any."""
+    checksum = 0
+    for leaf in jax.tree.leaves(tree):
+        checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
+    return checksum
 
 
 def _manager(folder: pathlib.Path, keep: int | None) -> ocp.CheckpointManager:
