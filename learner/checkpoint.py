@@ -168,7 +168,7 @@ def _checksum(tree: PyTree) -> int:
     """Of all numbers: orbax reads values back without checking any."""
     checksum = 0
     for leaf in jax.tree.leaves(tree):
-        checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
+        checksum = zlib.crc32(np.asarray(leaf).tobytes(), checksum)
     return checksum
 
 
