@@ -251,12 +251,13 @@ def _report(config: Config, result: Result) -> None:
     if result.evaluation:
         console.print(_evaluation_table(result))
     if curve:
-        console.print(f"curve   {curve}")
-    console.print(f"run     {folder}")
+        console.print(f"curve   {curve}", soft_wrap=True)
+    console.print(f"run     {folder}", soft_wrap=True)
     if not result.finished:
         console.print(
             f"saved at {result.frames:,} frames; go on with\n"
-            f"  bmg train --config {folder}/config.yaml"
+            f"  bmg train --config {folder}/config.yaml",
+            soft_wrap=True,
         )
 
 

@@ -32,9 +32,20 @@ def frames_per_batch(config: Config, task: Spec) -> int:
     return steps * task.frames_per_step
 
 
-def total_updates(config: Config, task: Spec) -> int:
-    """Inner updates of the whole run."""
-    return math.ceil(config.frames / frames_per_batch(config, task))
+def meta_steps(config: Config, task: Spec) -> float:
+    """Meta-steps of the whole run."""
+    batches = config.frames / frames_per_batch(config, task)
+    again = config.meta.bootstrap_batches == "same"
+    # Bootstrap updates that are kept use up batches, unless they are the same.
+    return batches / (config.meta.inner_updates if again else _kept(config))
+
+
+def _kept(config: Config) -> int:
+    """Updates that the learner keeps of each meta-step."""
+    meta = config.meta
+    if config.algorithm == "bmg" and meta.continue_from == "bootstrap":
+        return meta.inner_updates + meta.bootstrap_updates - 1
+    return meta.inner_updates
 
 
 def build_agent(config: Config, task: Spec) -> Agent:
@@ -150,7 +161,7 @@ def _impala(config: Config, task: Spec, agent: Agent) -> Algorithm:
         build_loss(config, agent),
         constant,
         build_optimiser(config, task),
-        num_inner=max(config.meta.inner_updates, 1),
+        num_inner=config.meta.inner_updates,
     )
 
 
@@ -180,8 +191,6 @@ def _bmg(config: Config, task: Spec, agent: Agent) -> Algorithm:
             prediction, value_coefficient=meta.value_coefficient
         ),
     }
-    newest = meta.inner_updates + meta.bootstrap_updates - 1
-    kept = {"inner": meta.inner_updates, "bootstrap": newest}
     return learner_lib.bmg(
         build_loss(config, agent),
         tuned_hyperparams(config),
@@ -192,7 +201,7 @@ def _bmg(config: Config, task: Spec, agent: Agent) -> Algorithm:
         meta_optimiser=_meta_optimiser(config),
         num_inner=meta.inner_updates,
         num_bootstrap=meta.bootstrap_updates,
-        continue_after=kept[meta.continue_from],
+        continue_after=_kept(config),
         batches=_batches(config),
     )
 
@@ -224,7 +233,9 @@ def build_optimiser(config: Config, task: Spec) -> optax.GradientTransformation:
     return make_optimiser(
         options.name,
         learning_rate=_schedule(
-            config, options.learning_rate, total_updates(config, task)
+            config,
+            options.learning_rate,
+            meta_steps(config, task) * _kept(config),
         ),
         decay=options.decay,
         epsilon=options.epsilon,
@@ -238,10 +249,10 @@ def _bootstrap_optimiser(
     options = config.optimiser
     rate = config.meta.bootstrap_learning_rate or options.learning_rate
     # It takes one step per meta-step, so its schedule counts those.
-    steps = total_updates(config, task) / max(config.meta.inner_updates, 1)
+    steps = meta_steps(config, task)
     return make_optimiser(
         config.meta.bootstrap_optimiser,
-        learning_rate=_schedule(config, rate, math.ceil(steps)),
+        learning_rate=_schedule(config, rate, steps),
         decay=options.decay,
         epsilon=options.epsilon,
         clip=options.clip,
@@ -256,9 +267,9 @@ def _meta_optimiser(config: Config) -> optax.GradientTransformation:
     )
 
 
-def _schedule(config: Config, rate: float, steps: int) -> optax.Schedule:
+def _schedule(config: Config, rate: float, steps: float) -> optax.Schedule:
     final = rate * config.optimiser.final_fraction
-    return optax.linear_schedule(rate, final, steps)
+    return optax.linear_schedule(rate, final, math.ceil(steps))
 
 
 def play_games(

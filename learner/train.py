@@ -113,7 +113,7 @@ class Run:
             return []
         self._monitor.phase("evaluating")
         # Other games than any actor's.
-        games = self._evaluate(params, count, self._config.seed + 500_000)
+        games = self._evaluate(params, count, self._config.seed + 10**9)
         lines = [f"{game.episode_return},{game.frames}\n" for game in games]
         path = pathlib.Path(self._config.folder) / "evaluation.csv"
         path.write_text("episode_return,episode_frames\n" + "".join(lines))
