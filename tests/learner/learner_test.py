@@ -1,8 +1,8 @@
 """impala, stacx and bmg as `build_learner` makes them, on a tiny task."""
 
 import collections
+import dataclasses
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from learner.config import (
     MetaConfig,
     NetworkConfig,
     OptimiserConfig,
+    ReplayConfig,
 )
 from learner.learner import make_learner
 from learner.loss import Hyperparams
@@ -316,8 +317,9 @@ def test_frames_that_replay_gives_are_not_counted():
     config = configure(updates=3)
     assert build.frames_per_batch(config, TASK) == FRAMES_PER_BATCH
     assert build.meta_steps(config, TASK) == 3
-    odd = Config(frames=3 * FRAMES_PER_BATCH + 1, learner=config.learner)
-    assert math.ceil(build.meta_steps(odd, TASK)) == 4
+    replaying = dataclasses.replace(config, replay=ReplayConfig(columns=3))
+    assert build.frames_per_batch(replaying, TASK) == FRAMES_PER_BATCH / 4
+    assert build.meta_steps(replaying, TASK) == 12
 
 
 def test_both_rates_are_zero_at_the_end_of_a_run_and_not_before():
