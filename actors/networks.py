@@ -12,6 +12,8 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+_HE = hk.initializers.VarianceScaling(2.0, "fan_in", "truncated_normal")
+
 Torso = Callable[[jax.Array], jax.Array]  # [N, …] -> [N, features]
 
 
@@ -46,12 +48,35 @@ def residual(
 
 def nature(*, hidden: int = 512) -> Torso:
     """The DQN torso of Mnih et al. (2015)."""
-    return _convolutional([(32, 8, 4), (64, 4, 2), (64, 3, 1)], hidden)
+
+    def torso(observation: jax.Array) -> jax.Array:
+        x = _pixels(observation)
+        for width, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+            x = hk.Conv2D(width, kernel, stride, padding="VALID")(x)
+            x = jax.nn.relu(x)
+        return _dense(x, hidden)
+
+    return torso
 
 
 def small(*, hidden: int = 256) -> Torso:
-    """The DQN torso of Mnih et al. (2013): a third of `nature`'s arithmetic."""
-    return _convolutional([(16, 8, 4), (32, 4, 2)], hidden)
+    """The DQN torso of Mnih et al. (2013), normalised: a third of `nature`'s
+    arithmetic.
+
+    Ours: He's initialisation, and a layer norm before the last ReLU. Without
+    them nine in ten units of the last layer were dead after 3,000 small updates
+    of Pong, whose frames differ by a few pixels on a constant background.
+    """
+
+    def torso(observation: jax.Array) -> jax.Array:
+        x = _pixels(observation)
+        for width, kernel, stride in ((16, 8, 4), (32, 4, 2)):
+            x = hk.Conv2D(width, kernel, stride, padding="VALID", w_init=_HE)(x)
+            x = jax.nn.relu(x)
+        x = hk.Linear(hidden, w_init=_HE)(x.reshape(x.shape[0], -1))
+        return jax.nn.relu(hk.LayerNorm(-1, True, True)(x))
+
+    return torso
 
 
 def mlp(sizes: Sequence[int] = (256, 256)) -> Torso:
@@ -130,19 +155,6 @@ class ActorCritic(hk.Module):
         )
         value = hk.Linear(1, name=f"value_{index}")
         return policy(x), value(x)[..., 0]
-
-
-def _convolutional(
-    layers: Sequence[tuple[int, int, int]], hidden: int
-) -> Torso:
-    def torso(observation: jax.Array) -> jax.Array:
-        x = _pixels(observation)
-        for width, kernel, stride in layers:
-            x = hk.Conv2D(width, kernel, stride, padding="VALID")(x)
-            x = jax.nn.relu(x)
-        return _dense(x, hidden)
-
-    return torso
 
 
 def _pixels(observation: jax.Array) -> jax.Array:

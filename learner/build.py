@@ -132,7 +132,8 @@ def tuned_hyperparams(config: Config) -> SelfTuned:
     """STACX's self-tuning: sigmoids that start at `meta.initial`.
 
     Loss weights are scaled by their value in the configuration, the others
-    lie in (0, 1). What is not tuned keeps the configuration's value.
+    lie in (0, 1). What is not tuned keeps the configuration's value. With the
+    papers' trace of 1 all sigmoids start at the same point.
     """
     ones = np.ones(config.heads, np.float32)
     loss = config.loss
@@ -148,9 +149,11 @@ def tuned_hyperparams(config: Config) -> SelfTuned:
     bounds = {
         name: Bounds(0.0, scale.get(name, 1.0)) for name in config.meta.tuned
     }
+    # The trace may grow to 1, but starts near what it is without tuning.
+    first = scale | {"trace": loss.trace}
     start = {
-        name: config.meta.initial * bound.high * ones
-        for name, bound in bounds.items()
+        name: config.meta.initial * first.get(name, 1.0) * ones
+        for name in bounds
     }
     return self_tuned(initial._replace(**start), bounds)
 
