@@ -83,7 +83,7 @@ def pong_cpu() -> Config:
             count=1, envs=16, envs_per_step=8, columns=8, timeout=120.0
         ),
         # A trace of 0.9: returns of 20 steps are mostly noise at first.
-        loss=LossConfig(reduction="mean", trace=0.9),
+        loss=LossConfig(reduction="mean", trace=0.9, entropy_weight=0.003),
         # Small batches, so that a few million frames make enough updates.
         optimiser=OptimiserConfig(
             name="rmsprop",
