@@ -101,7 +101,7 @@ def pong_cpu() -> Config:
 def quick() -> Config:
     """The start of `pong-cpu`: what `make train` runs in some minutes."""
     return dataclasses.replace(
-        pong_cpu(), frames=1_600_000, checkpoint=CheckpointConfig(seconds=60.0)
+        pong_cpu(), frames=1_200_000, checkpoint=CheckpointConfig(seconds=60.0)
     )
 
 
