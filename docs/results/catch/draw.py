@@ -34,12 +34,12 @@ def main() -> None:
         if name == "impala":
             continue
         for run in runs:
-            weight = _on(grid, run, "hyperparams/entropy_weight_0")
-            right.plot(x, weight, color=color)
+            discount = _on(grid, run, "hyperparams/discount_0")
+            right.plot(x, discount, color=color)
     left.set_title("Catch: mean return of 100 episodes")
     left.set_ylabel("mean of 3 seeds, lowest to highest shaded")
     left.legend()
-    right.set_title("entropy weight of head 0, as tuned")
+    right.set_title("discount of head 0, as tuned (one line a seed)")
     for axis in (left, right):
         axis.set_xlabel("environment frames (thousands)")
         axis.grid(alpha=0.3)
