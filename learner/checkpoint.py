@@ -47,6 +47,8 @@ class Checkpoints:
     ):
         # Orbax tells of every save; what matters we report ourselves.
         logging.getLogger("absl").setLevel(logging.ERROR)
+        # On a full disk asyncio adds a traceback for every array.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         self._newest = _manager(folder / "checkpoints", keep)
         self._milestones = _manager(folder / "milestones", None)
         self._report = report
