@@ -3,6 +3,7 @@
 XLA, glibc and the numerical libraries read theirs once, on start-up.
 """
 
+import functools
 import importlib.util
 import mmap
 import os
@@ -72,6 +73,7 @@ def _flags(flags: list[str]) -> str:
     return " ".join([users, *known]).strip()
 
 
+@functools.cache  # a library of hundreds of megabytes is searched
 def _known(flag: str) -> bool:
     found = importlib.util.find_spec("jaxlib")
     if found is None or found.origin is None:
