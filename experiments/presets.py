@@ -24,7 +24,11 @@ from learner.config import (
 
 
 def atari() -> Config:
-    """IMPALA's protocol and settings (Espeholt et al. 2018), all [S]."""
+    """IMPALA's protocol and settings (Espeholt et al. 2018).
+
+    [S]: protocol, network, loss, optimiser, unroll length and batch. [D]: how
+    many actors and environments. [M]: the meta-learning of stacx and bmg.
+    """
     return Config(
         actors=ActorsConfig(count=8, envs=32, envs_per_step=16, columns=16),
         meta=MetaConfig(clip=0.3),
