@@ -80,7 +80,7 @@ def pong_cpu() -> Config:
     """Pong on two cores in about an hour; the settings are ours [D]."""
     return Config(
         task="Pong-v5",
-        frames=8_000_000,
+        frames=10_000_000,
         network=NetworkConfig(torso="small", hidden=256),
         # Few environments for each batch: the lag stays at some updates.
         actors=ActorsConfig(
