@@ -4,6 +4,8 @@
 
 EXTRAS ?= dev
 ARGS ?=
+# Two processes; tests that start Ray or the command stay in one of them.
+PARALLEL ?= -n 2 --dist loadgroup
 PACKAGES := $(wildcard actors learner meta experiments benchmarks)
 
 # The newest Python that really starts and can make a virtual environment: a
@@ -38,10 +40,10 @@ train: $(INSTALLED) ## train a BMG agent on Pong, about ten minutes
 	@.venv/bin/bmg train --preset quick $(ARGS)
 
 test: $(INSTALLED) ## the tests, without those marked slow
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-all: $(INSTALLED) ## every test
-	@.venv/bin/python -m pytest -m 'slow or not slow' $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) -m 'slow or not slow' $(ARGS)
 
 lint: $(INSTALLED) ## style and types
 	@.venv/bin/ruff check .

@@ -64,10 +64,10 @@ def small(*, hidden: int = 256) -> Torso:
     arithmetic.
 
     Ours: each stack of frames is standardised, the initialisation is He's, and
-    a layer norm comes before the last ReLU. Pong's frames differ by a few pixels
-    on a constant background: without the last two, nine in ten units of the
-    last layer were dead after 3,000 small updates; the first sets the background
-    to about zero.
+    a layer norm comes before the last ReLU. Pong's frames differ by a few
+    pixels on a constant background, which the first sets to about zero; without
+    the other two nine in ten units of the last layer were dead after 3,000
+    small updates.
     """
 
     def torso(observation: jax.Array) -> jax.Array:

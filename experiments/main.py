@@ -16,8 +16,10 @@ from learner.progress import RunError
 _USAGE = """\
 usage: bmg COMMAND …
 
-  train   trains an agent: bmg train --preset quick
-          (bmg train --help lists every setting)
+  train      trains an agent: bmg train --preset quick
+  gridworld  the paper's grid worlds: bmg gridworld --preset quick
+
+`bmg COMMAND --help` lists every setting.
 """
 
 
@@ -41,7 +43,7 @@ def _run(arguments: list[str]) -> int:
         print(_USAGE)
         return 0
     command, *rest = arguments
-    commands = {"train": _train}
+    commands = {"train": _train, "gridworld": _gridworld}
     if command not in commands:
         close = difflib.get_close_matches(command, commands, n=1, cutoff=0.0)
         raise ConfigError(f"unknown command {command!r}; nearest: {close[0]}")
@@ -61,6 +63,12 @@ def _train(arguments: list[str]) -> int:
     from experiments import train
 
     return train.train(config)
+
+
+def _gridworld(arguments: list[str]) -> int:
+    from experiments.gridworld import run
+
+    return run.main(arguments)
 
 
 def parse_train(arguments: list[str]) -> Config:

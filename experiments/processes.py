@@ -14,7 +14,7 @@ from learner.config import Config
 
 # XLA's newer convolutions use one core on CPUs; this brings the older path
 # back. glibc gives large arrays back to the kernel after every step; these
-# keep them. Measured together: 4.3 times the gradient steps (docs/speed.md).
+# keep them.
 _CONVOLUTIONS = (
     "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 )
@@ -49,6 +49,23 @@ def learner_variables(config: Config) -> dict[str, str]:
         "JAX_PLATFORMS": "cpu",
         "CUDA_VISIBLE_DEVICES": "",
         "XLA_FLAGS": _flags([_CONVOLUTIONS, count]),
+        "GLIBC_TUNABLES": _MALLOC,
+    }
+
+
+def study_variables(platform: str, devices: int) -> dict[str, str]:
+    """A study on CPUs: one virtual device per core, each on its own core."""
+    if platform != "cpu":
+        return {"JAX_PLATFORMS": {"gpu": "cuda"}.get(platform, platform)}
+    count = devices or max(os.cpu_count() or 1, 1)
+    flags = [
+        f"--xla_force_host_platform_device_count={count}",
+        "--xla_cpu_multi_thread_eigen=false",
+    ]
+    return {
+        "JAX_PLATFORMS": "cpu",
+        "CUDA_VISIBLE_DEVICES": "",
+        "XLA_FLAGS": _flags(flags),
         "GLIBC_TUNABLES": _MALLOC,
     }
 

@@ -4,15 +4,18 @@ import dataclasses
 import difflib
 import pathlib
 import typing
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Any, Literal, TypeVar
 
 import yaml
 
-from learner.config import Config, ConfigError
+from learner.config import ConfigError
 
-# What may differ between a run and its continuation: it changes how the work
-# is done, not what is learned.
-_FREE = (
+C = TypeVar("C")  # a frozen dataclass, which may hold others
+
+# What may differ between a run of `bmg train` and its continuation: it changes
+# how the work is done, not what is learned.
+FREE = (
     "out",
     "address",
     "evaluation_episodes",
@@ -35,16 +38,54 @@ _FREE = (
 )
 
 
-def save(config: Config, path: pathlib.Path) -> None:
+def claim(
+    folder: pathlib.Path,
+    config: Any,
+    default: Any,
+    *,
+    free: Collection[str],
+    command: str,
+) -> None:
+    """Makes a run's folder, or refuses one that holds another run.
+
+    Args:
+      folder: of the run; `config.yaml` in it says whose it is.
+      config: of the run.
+      default: of the same class, for fields that an older file lacks.
+      free: fields that may differ.
+      command: that reads the file again.
+
+    Raises:
+      ConfigError: naming the fields that differ.
+      OSError: if the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.yaml"
+    if path.exists():
+        differing = differences(load(path, default), config, free)
+        if differing:
+            rows = [
+                f"  {name}: {a!r} there, {b!r} here"
+                for name, (a, b) in differing.items()
+            ]
+            raise ConfigError(
+                f"{folder} holds a run of another configuration:\n"
+                + "\n".join(rows)
+                + "\ntake another folder with --out, or the same values"
+            )
+    save(config, path, command)
+
+
+def save(config: Any, path: pathlib.Path, command: str = "bmg train") -> None:
     """Writes a configuration as YAML that `load` and `--config` read."""
     text = yaml.safe_dump(_plain(config), sort_keys=False)
     # In one step: a full disk leaves the file that was there.
     fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(f"# bmg train --config {path.name}\n{text}")
+    fresh.write_text(f"# {command} --config {path.name}\n{text}")
     fresh.replace(path)
 
 
-def load(path: pathlib.Path, base: Config) -> Config:
+def load(path: pathlib.Path, base: C) -> C:
     """Reads YAML; fields that it lacks keep the values of `base`.
 
     Raises:
@@ -62,13 +103,15 @@ def load(path: pathlib.Path, base: Config) -> Config:
     return _filled(base, fields, prefix="")
 
 
-def differences(there: Config, here: Config) -> dict[str, tuple[Any, Any]]:
+def differences(
+    there: Any, here: Any, free: Collection[str] = FREE
+) -> dict[str, tuple[Any, Any]]:
     """`{field: (there, here)}` of the fields that change what is learned."""
     a, b = _flat(there), _flat(here)
     return {
         name: (a[name], b[name])
         for name in a
-        if a[name] != b[name] and name not in _FREE
+        if a[name] != b[name] and name not in free
     }
 
 

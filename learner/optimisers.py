@@ -1,5 +1,6 @@
 """Optimisers by name, safe to differentiate through."""
 
+import jax
 import optax
 
 
@@ -36,7 +37,7 @@ def make_optimiser(
 
 
 def make_meta_optimiser(
-    *, learning_rate: float, epsilon: float, clip: float
+    *, learning_rate: float | jax.Array, epsilon: float, clip: float
 ) -> optax.GradientTransformation:
     """Adam outside the differentiated path: betas 0.9/0.999, epsilon outside
     the root. 1e-4 is large next to KL gradients: it damps small ones."""

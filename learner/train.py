@@ -15,7 +15,7 @@ from actors.pool import PoolError
 from actors.transition import Unroll
 from learner import build, config_file
 from learner.checkpoint import Checkpoints
-from learner.config import Config, ConfigError
+from learner.config import Config
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
 from learner.monitor import Monitor
 from learner.progress import Progress, Result, RunError
@@ -283,23 +283,13 @@ def prepare_folder(config: Config) -> None:
       ConfigError: naming the fields that differ.
       OSError: if the folder cannot be written.
     """
-    folder = pathlib.Path(config.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.yaml"
-    if path.exists():
-        there = config_file.load(path, Config())
-        differing = config_file.differences(there, config)
-        if differing:
-            rows = [
-                f"  {name}: {a!r} there, {b!r} here"
-                for name, (a, b) in differing.items()
-            ]
-            raise ConfigError(
-                f"{folder} holds a run of another configuration:\n"
-                + "\n".join(rows)
-                + "\ntake another folder with --out, or the same values"
-            )
-    config_file.save(config, path)
+    config_file.claim(
+        pathlib.Path(config.folder),
+        config,
+        Config(),
+        free=config_file.FREE,
+        command="bmg train",
+    )
 
 
 def _mix(config: Config) -> Callable[[Unroll], Unroll]:

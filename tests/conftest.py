@@ -1,9 +1,33 @@
-"""Tests run on the CPU, as two virtual devices. Set before JAX is imported."""
+"""Tests run on the CPU, as two virtual devices. Set before JAX is imported.
 
+Programs compiled once are kept for the session: many tests, and the processes
+that they start, compile the same ones.
+"""
+
+import atexit
 import os
+import shutil
+import tempfile
+
+import pytest
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_force_host_platform_device_count=2"
 ).strip()
+
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _CACHE = tempfile.mkdtemp(prefix="bmg-tests-")
+    atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that start Ray share one of `make test`'s processes: they are
+    about time-outs and cores, which another Ray would take."""
+    for item in items:
+        if "system" in item.path.parts or item.path.name == "pool_test.py":
+            item.add_marker(pytest.mark.xdist_group("ray"))

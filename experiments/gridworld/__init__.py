@@ -1,0 +1,1 @@
+"""The paper's grid worlds (BMG paper, section 5.1)."""

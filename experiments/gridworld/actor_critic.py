@@ -1,0 +1,183 @@
+"""The actor-critic whose entropy weight is meta-learned (section 5.1)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import rlax
+
+from experiments.gridworld.agent import Rollout
+from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
+from experiments.gridworld.schedule import Schedule
+from meta.matching import Matching, Prediction
+from meta.update import Loss
+
+PyTree = Any
+
+
+class Network(NamedTuple):
+    """Two perceptrons that share nothing.
+
+    init: `key -> params`.
+    logits: `(params, observation [..., O]) -> [..., A]`.
+    values: `(params, observation [..., O]) -> [...]`.
+    """
+
+    init: Callable[[jax.Array], PyTree]
+    logits: Callable[[PyTree, jax.Array], jax.Array]
+    values: Callable[[PyTree, jax.Array], jax.Array]
+
+
+def make_network(hidden: int, init_scale: float = 1.0) -> Network:
+    """Policy and value, each with two layers of `hidden` ReLUs.
+
+    Args:
+      hidden: units of each layer.
+      init_scale: variance of the first weights, times their number of inputs.
+    """
+    w_init = hk.initializers.VarianceScaling(init_scale, "fan_in")
+
+    def mlp(outputs: int) -> hk.Transformed:
+        sizes = [hidden, hidden, outputs]
+        return hk.without_apply_rng(
+            hk.transform(lambda x: hk.nets.MLP(sizes, w_init)(x))
+        )
+
+    policy, value = mlp(NUM_ACTIONS), mlp(1)
+
+    def init(key: jax.Array) -> PyTree:
+        first, second = jax.random.split(key)
+        nothing = jnp.zeros(OBSERVATION_SIZE)
+        return {
+            "policy": policy.init(first, nothing),
+            "value": value.init(second, nothing),
+        }
+
+    return Network(
+        init,
+        lambda params, x: policy.apply(params["policy"], x),
+        lambda params, x: value.apply(params["value"], x)[..., 0],
+    )
+
+
+def act(network: Network) -> Callable[..., jax.Array]:
+    """Samples from the policy, whatever the schedule says."""
+
+    def sample(params, meta_params, observation, context, key) -> jax.Array:
+        del meta_params, context
+        return jax.random.categorical(key, network.logits(params, observation))
+
+    return sample
+
+
+def actor_critic_loss(
+    network: Network,
+    entropy: Schedule,
+    *,
+    discount: float,
+    trace: float,
+    value_weight: float,
+) -> Loss:
+    """L = L_p + g_v L_v - g_e(context; w) entropy(pi), means over T steps.
+
+    L_p = -log pi(a_t|s_t) A_t,  L_v = A_t^2,  A_t = G_t - v(s_t),
+
+    G_t = r_t + discount ((1 - trace) v(s_{t+1}) + trace G_{t+1}): returns to
+    the roll-out's end with a trace of 1, of one step with 0. Neither the
+    returns nor the policy loss's advantages carry a gradient.
+
+    Args:
+      network: the agent's.
+      entropy: g_e.
+      discount: of the returns.
+      trace: lambda of the returns.
+      value_weight: g_v.
+
+    Returns:
+      `(params, meta_params, rollout) -> (scalar, metrics)`.
+    """
+
+    def loss(params, meta_params, rollout: Rollout):
+        values = network.values(params, rollout.observation)
+        returns = rlax.lambda_returns(
+            r_t=rollout.reward,
+            discount_t=jnp.full_like(rollout.reward, discount),
+            v_t=values[1:],
+            lambda_=trace,
+            stop_target_gradients=True,
+        )
+        advantage = returns - values[:-1]
+        policy_loss, negative_entropy = _policy_terms(
+            network, params, rollout, jax.lax.stop_gradient(advantage)
+        )
+        weight = entropy.value(meta_params, rollout.context)
+        total = (
+            policy_loss
+            + value_weight * jnp.mean(jnp.square(advantage))
+            + weight * negative_entropy
+        )
+        return total, {"hyperparam": weight, "entropy": -negative_entropy}
+
+    return loss
+
+
+def policy_objective(
+    network: Network, *, discount: float, trace: float, entropy_weight: Any
+) -> Loss:
+    """L = L_p - entropy_weight * entropy(pi): nothing that is meta-learned.
+
+    The last bootstrap update follows it, and standard meta-gradients descend
+    it.
+    """
+
+    def loss(params, meta_params, rollout: Rollout):
+        del meta_params
+        # The critic judges, and is judged elsewhere.
+        values = jax.lax.stop_gradient(
+            network.values(params, rollout.observation)
+        )
+        returns = rlax.lambda_returns(
+            r_t=rollout.reward,
+            discount_t=jnp.full_like(rollout.reward, discount),
+            v_t=values[1:],
+            lambda_=trace,
+        )
+        policy_loss, negative_entropy = _policy_terms(
+            network, params, rollout, returns - values[:-1]
+        )
+        return policy_loss + entropy_weight * negative_entropy, {}
+
+    return loss
+
+
+def as_objective(loss: Loss) -> Matching:
+    """A loss of x_K as the objective of standard meta-gradients."""
+
+    def objective(params, start_params, meta_params, rollout):
+        del start_params
+        return loss(params, meta_params, rollout)[0]
+
+    return objective
+
+
+def predict(network: Network) -> Callable[[PyTree, Rollout], Prediction]:
+    """The policy at the states of a roll-out; no value is matched."""
+
+    def prediction(params, rollout: Rollout) -> Prediction:
+        logits = network.logits(params, rollout.recent)
+        ones = jnp.ones(logits.shape[:-1])
+        return Prediction(logits, jnp.zeros_like(ones), ones)
+
+    return prediction
+
+
+def _policy_terms(network: Network, params, rollout: Rollout, advantage):
+    """The policy-gradient loss and the negative entropy, means over T."""
+    log_pi = jax.nn.log_softmax(
+        network.logits(params, rollout.observation[:-1])
+    )
+    log_pi_a = rlax.batched_index(log_pi, rollout.action)
+    policy_loss = -jnp.mean(log_pi_a * advantage)
+    return policy_loss, jnp.mean(jnp.sum(jnp.exp(log_pi) * log_pi, axis=-1))

@@ -1,0 +1,188 @@
+"""The one place that reads the study's configuration and wires its parts."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import optax
+
+from experiments.gridworld import actor_critic, q_lambda
+from experiments.gridworld.agent import Agent
+from experiments.gridworld.config import GridworldConfig, Variant
+from experiments.gridworld.context import Context, no_context, reward_context
+from experiments.gridworld.environment import (
+    Environment,
+    respawn_all,
+    respawn_object,
+    two_colours,
+)
+from experiments.gridworld.life import Life, make_life
+from experiments.gridworld.schedule import (
+    Schedule,
+    constant,
+    network,
+    scalar,
+)
+from learner.optimisers import make_meta_optimiser, make_optimiser
+from meta import bootstrap, matching
+from meta.bootstrap import MetaLearner
+from meta.update import gradient_update
+
+
+class Setting(NamedTuple):
+    """The swept numbers of one lane; lanes that differ in them alone share a
+    program."""
+
+    weight: jax.Array  # []
+    meta_rate: jax.Array  # []
+
+
+def build_life(
+    config: GridworldConfig, variant: Variant, setting: Setting
+) -> Life:
+    """The life of one lane; `variant`'s own numbers give way to `setting`."""
+    makers = {"ac": _actor_critic, "q-lambda": _q_lambda}
+    size = _own(config, variant).context_size
+    seen = {"none": no_context(), "reward": reward_context(size)}
+    context = seen[variant.context]
+    schedule = _schedule(config, variant, setting, context)
+    agent, memory = makers[variant.agent](config, variant, setting, schedule)
+    return make_life(
+        agent, _world(config), context, schedule.init, memory=memory
+    )
+
+
+def _own(config: GridworldConfig, variant: Variant):
+    return {"ac": config.ac, "q-lambda": config.q}[variant.agent]
+
+
+def _world(config: GridworldConfig) -> Environment:
+    rules = {"object": respawn_object, "all": respawn_all}
+    return two_colours(
+        period=config.world.period,
+        step_reward=config.world.step_reward,
+        respawn=rules[config.world.respawn],
+    )
+
+
+def _schedule(
+    config: GridworldConfig,
+    variant: Variant,
+    setting: Setting,
+    context: Context,
+) -> Schedule:
+    if variant.method == "fixed":
+        return constant(setting.weight)
+    if not context.size:
+        return scalar()
+    return network(_own(config, variant).meta_sizes, context.size)
+
+
+def _meta_optimiser(setting: Setting) -> optax.GradientTransformation:
+    return make_meta_optimiser(
+        learning_rate=setting.meta_rate, epsilon=1e-4, clip=0.0
+    )
+
+
+def _actor_critic(
+    config: GridworldConfig,
+    variant: Variant,
+    setting: Setting,
+    schedule: Schedule,
+) -> tuple[Agent, int]:
+    ac = config.ac
+    net = actor_critic.make_network(ac.hidden, ac.init_scale)
+    sgd = make_optimiser(
+        "sgd", learning_rate=ac.learning_rate, decay=0.0, epsilon=0.0, clip=0.0
+    )
+    objective = functools.partial(
+        actor_critic.policy_objective,
+        net,
+        discount=ac.discount,
+        trace=ac.trace,
+    )
+    rule = gradient_update(
+        actor_critic.actor_critic_loss(
+            net,
+            schedule,
+            discount=ac.discount,
+            trace=ac.trace,
+            value_weight=ac.value_weight,
+        ),
+        sgd,
+    )
+
+    def fixed() -> MetaLearner:
+        return bootstrap.fixed(rule)
+
+    def mg() -> MetaLearner:
+        return bootstrap.standard(
+            rule,
+            actor_critic.as_objective(objective(entropy_weight=setting.weight)),
+            _meta_optimiser(setting),
+            num_inner=variant.K,
+        )
+
+    def bmg() -> MetaLearner:
+        return bootstrap.bootstrapped(
+            rule,
+            gradient_update(objective(entropy_weight=0.0), sgd),
+            _scaled(
+                matching.policy_kl(actor_critic.predict(net)),
+                ac.length if ac.reduction == "sum" else 1,
+            ),
+            _meta_optimiser(setting),
+            num_inner=variant.K,
+            num_bootstrap=variant.L,
+            continue_after=variant.K + variant.L - 1,
+        )
+
+    learner = {"fixed": fixed, "mg": mg, "bmg": bmg}[variant.method]()
+    agent = Agent(net.init, actor_critic.act(net), rule, learner, ac.length)
+    return agent, ac.length
+
+
+def _q_lambda(
+    config: GridworldConfig,
+    variant: Variant,
+    setting: Setting,
+    schedule: Schedule,
+) -> tuple[Agent, int]:
+    q = config.q
+    net = q_lambda.make_network(q.hidden)
+    rule = q_lambda.peng_q_lambda(
+        net,
+        schedule,
+        # The moving average of gradients is Adam's own first moment.
+        optax.adam(q.learning_rate, b1=0.9, eps=1e-4),
+        discount=q.discount,
+        trace=q.trace,
+    )
+
+    def fixed() -> MetaLearner:
+        return bootstrap.fixed(rule)
+
+    def bmg() -> MetaLearner:
+        return bootstrap.bootstrapped(
+            rule,
+            # Nothing is meta-learned in the rule, so it is its own objective.
+            rule,
+            q_lambda.greedy_matching(net, schedule),
+            _meta_optimiser(setting),
+            num_inner=0,
+            num_bootstrap=variant.L,
+            continue_after=variant.L - 1,
+        )
+
+    learner = {"fixed": fixed, "bmg": bmg}[variant.method]()
+    agent = Agent(
+        net.init, q_lambda.act(net, schedule), rule, learner, length=1
+    )
+    return agent, q.memory
+
+
+def _scaled(rule: matching.Matching, factor: float) -> matching.Matching:
+    def scaled(params, bootstrap_params, meta_params, batch):
+        return factor * rule(params, bootstrap_params, meta_params, batch)
+
+    return scaled

@@ -1,0 +1,273 @@
+"""Both agents' updates against literal loops and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from experiments.gridworld import actor_critic, q_lambda
+from experiments.gridworld.agent import Rollout
+from experiments.gridworld.context import reward_context
+from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
+from experiments.gridworld.schedule import constant, network, scalar
+from meta.bootstrap import bootstrapped
+
+T, M = 6, 5
+DISCOUNT = 0.9
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def rollout(seed=0, length=T, context=()):
+    rng = np.random.default_rng(seed)
+    observation = rng.integers(0, 2, (length + 1, OBSERVATION_SIZE))
+    return Rollout(
+        observation=jnp.asarray(observation, jnp.float64),
+        action=jnp.asarray(rng.integers(0, NUM_ACTIONS, length)),
+        reward=jnp.asarray(rng.normal(size=length)),
+        recent=jnp.asarray(
+            rng.integers(0, 2, (M, OBSERVATION_SIZE)), jnp.float64
+        ),
+        context=jnp.asarray(context),
+    )
+
+
+def doubled(tree):
+    return jax.tree.map(lambda x: np.asarray(x, np.float64), tree)
+
+
+@pytest.mark.parametrize("trace", [0.0, 0.7, 1.0])
+def test_the_actor_critic_loss_is_its_formula(trace):
+    net = actor_critic.make_network(8)
+    params = doubled(net.init(jax.random.key(0)))
+    batch = rollout()
+    loss = actor_critic.actor_critic_loss(
+        net, constant(0.3), discount=DISCOUNT, trace=trace, value_weight=0.25
+    )
+    total, metrics = loss(params, (), batch)
+
+    values = np.asarray(net.values(params, batch.observation))
+    logits = np.asarray(net.logits(params, batch.observation))
+    expected, ahead = 0.0, values[T]
+    for t in reversed(range(T)):
+        ahead = batch.reward[t] + DISCOUNT * (
+            (1 - trace) * values[t + 1] + trace * ahead
+        )
+        advantage = ahead - values[t]
+        pi = np.exp(logits[t]) / np.exp(logits[t]).sum()
+        entropy = -sum(p * np.log(p) for p in pi)
+        expected -= np.log(pi[batch.action[t]]) * advantage / T
+        expected += 0.25 * advantage**2 / T
+        expected -= 0.3 * entropy / T
+    np.testing.assert_allclose(total, expected, rtol=1e-12)
+    assert metrics["hyperparam"] == 0.3
+
+
+def test_only_the_value_loss_moves_the_values():
+    net = actor_critic.make_network(8)
+    params = doubled(net.init(jax.random.key(0)))
+
+    def gradient(value_weight):
+        loss = actor_critic.actor_critic_loss(
+            net,
+            constant(0.3),
+            discount=DISCOUNT,
+            trace=1.0,
+            value_weight=value_weight,
+        )
+        return jax.grad(lambda p: loss(p, (), rollout())[0])(params)
+
+    assert optax.tree.norm(gradient(0.0)["value"]) == 0.0
+    assert optax.tree.norm(gradient(0.25)["value"]) > 0.0
+    objective = actor_critic.policy_objective(
+        net, discount=DISCOUNT, trace=1.0, entropy_weight=0.3
+    )
+    plain = jax.grad(lambda p: objective(p, (), rollout())[0])(params)
+    assert optax.tree.norm(plain["value"]) == 0.0
+    for ours, theirs in zip(
+        jax.tree.leaves(plain["policy"]),
+        jax.tree.leaves(gradient(0.25)["policy"]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+@pytest.mark.parametrize("trace", [0.0, 0.9, 1.0])
+def test_peng_by_eligibility_is_peng_by_returns(trace):
+    """At constant parameters the sums over a path agree."""
+    net = q_lambda.make_network(8)
+    params = doubled(net.init(jax.random.key(0)))
+    path = rollout(length=20)
+    # An "optimiser" that adds up what it is given and moves nothing.
+    adder = optax.GradientTransformation(
+        lambda params: jax.tree.map(jnp.zeros_like, params),
+        lambda g, total, _: (
+            jax.tree.map(jnp.zeros_like, g),
+            jax.tree.map(jnp.add, total, g),
+        ),
+    )
+    rule = q_lambda.peng_q_lambda(
+        net, constant(0.1), adder, discount=DISCOUNT, trace=trace
+    )
+    state = rule.init(params)
+    for t in range(20):
+        one = Rollout(
+            path.observation[t : t + 2],
+            path.action[t : t + 1],
+            path.reward[t : t + 1],
+            path.recent,
+            path.context,
+        )
+        state, _ = rule.apply(state, (), one)
+
+    q = np.asarray(net.q(params, path.observation))
+    returns, ahead = np.zeros(20), q[20].max()
+    for t in reversed(range(20)):
+        ahead = path.reward[t] + DISCOUNT * (
+            (1 - trace) * q[t + 1].max() + trace * ahead
+        )
+        returns[t] = ahead
+
+    def surrogate(params):
+        q = net.q(params, path.observation)
+        taken = q[jnp.arange(20), path.action]
+        return -jnp.sum((returns - jax.lax.stop_gradient(taken)) * taken)
+
+    expected = jax.grad(surrogate)(params)
+    for ours, theirs in zip(
+        jax.tree.leaves(state.opt_state), jax.tree.leaves(expected), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_epsilon_greedy_explores_as_often_as_it_says():
+    net = q_lambda.make_network(8)
+    params = net.init(jax.random.key(0))
+    observation = rollout().observation[0]
+    sample = q_lambda.act(net, constant(0.4))
+    keys = jax.random.split(jax.random.key(1), 20_000)
+    actions = jax.vmap(lambda key: sample(params, (), observation, (), key))(
+        keys
+    )
+    count = np.bincount(np.asarray(actions), minlength=NUM_ACTIONS)
+    greedy = int(jnp.argmax(net.q(params, observation)))
+    expected = np.full(NUM_ACTIONS, 0.1)
+    expected[greedy] += 0.6
+    np.testing.assert_allclose(count / len(keys), expected, atol=0.015)
+
+
+def q_tables(changed):
+    """Parameters whose network is a table; `changed` states differ."""
+    net = q_lambda.Network(lambda key: None, lambda params, x: params)
+    ours = jnp.eye(NUM_ACTIONS)[jnp.zeros(10, int)]
+    theirs = ours.at[:changed].set(jnp.eye(NUM_ACTIONS)[1])
+    return net, ours, theirs
+
+
+@pytest.mark.parametrize("changed", [1, 4, 6])
+def test_the_matching_is_least_where_epsilon_covers_the_changes(changed):
+    """epsilon (1 - 1 / A) = the share of changed greedy actions."""
+    net, ours, theirs = q_tables(changed)
+    matching = q_lambda.greedy_matching(net, scalar())
+    slope = jax.grad(matching, argnums=2)
+    best = changed / 10 / (1 - 1 / NUM_ACTIONS)
+    w = jnp.asarray(np.log(best / (1 - best)))
+    assert abs(slope(ours, theirs, w, rollout())) < 1e-12
+    assert slope(ours, theirs, w - 0.1, rollout()) < -1e-3
+    assert slope(ours, theirs, w + 0.1, rollout()) > 1e-3
+
+
+def test_the_matching_is_a_kl_divergence():
+    net, ours, theirs = q_tables(3)
+    value = 0.2
+    matching = q_lambda.greedy_matching(net, constant(value))
+    expected = 0.0
+    for q, q_target in zip(np.asarray(ours), np.asarray(theirs), strict=True):
+        pi = np.full(NUM_ACTIONS, value / NUM_ACTIONS)
+        pi[q.argmax()] += 1 - value
+        target = np.eye(NUM_ACTIONS)[q_target.argmax()]
+        expected += sum(
+            p * np.log(p / ours)
+            for p, ours in zip(target, pi, strict=True)
+            if p > 0
+        )
+    np.testing.assert_allclose(
+        matching(ours, theirs, (), rollout()), expected / 10, rtol=1e-12
+    )
+
+
+def test_epsilon_is_learned_without_any_derivative_of_an_update():
+    """K = 0: a rule that cannot be differentiated will do."""
+    net = q_lambda.make_network(8)
+    rule = q_lambda.peng_q_lambda(
+        net, scalar(), optax.sgd(0.5), discount=DISCOUNT, trace=0.9
+    )
+
+    def opaque(state, meta_params, batch):
+        state, metrics = rule.apply(state, meta_params, batch)
+        # while_loop has no reverse-mode derivative.
+        state = jax.lax.while_loop(
+            lambda carry: carry[0] < 1,
+            lambda carry: (carry[0] + 1, carry[1]),
+            (0, state),
+        )[1]
+        return state, metrics
+
+    once = rule._replace(apply=opaque)
+    learner = bootstrapped(
+        once,
+        once,
+        q_lambda.greedy_matching(net, scalar()),
+        optax.sgd(1.0),
+        num_inner=0,
+        num_bootstrap=3,
+        continue_after=2,
+    )
+    params = doubled(net.init(jax.random.key(0)))
+    state = learner.init(params, jnp.zeros((), jnp.float64))
+    window = [rollout(seed, length=1) for seed in range(3)]
+    state, metrics = jax.jit(learner.step)(state, window)
+    assert metrics["meta"]["gradient_norm"] > 0
+    assert state.meta_params != 0
+
+
+def test_the_reward_context_is_normalised_and_bounded():
+    context = reward_context(3)
+    rng = np.random.default_rng(0)
+    rewards = rng.normal(1.0, 2.0, (50, T))
+    state = context.init()
+    for row in rewards:
+        state = context.observe(state, jnp.asarray(row))
+    means = rewards.mean(axis=1)
+    expected = np.tanh((means[-3:] - means.mean()) / means.std())
+    np.testing.assert_allclose(
+        context.features(state), expected, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_reward_context_carries_no_gradient():
+    context = reward_context(3)
+
+    def through(reward):
+        state = context.init()
+        for factor in (1.0, -2.0, 3.0):
+            state = context.observe(state, factor * reward * jnp.ones(T))
+        return jnp.sum(context.features(state))
+
+    assert through(2.0) != through(3.0) or through(2.0) != 0
+    assert jax.grad(through)(2.0) == 0.0
+
+
+def test_a_learned_schedule_begins_at_one_half():
+    schedule = network((64, 64), 10)
+    with jax.enable_x64(False):
+        params = schedule.init(jax.random.key(0))
+        inputs = jax.random.uniform(jax.random.key(1), (1_000, 10), minval=-1.0)
+        values = np.asarray(schedule.value(params, inputs))
+    assert np.abs(values - 0.5).max() < 0.05
+    assert np.abs(values - 0.5).mean() < 0.01
