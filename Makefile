@@ -4,8 +4,7 @@
 
 EXTRAS ?= dev
 ARGS ?=
-# Two processes; tests that start Ray or the command stay in one of them.
-PARALLEL ?= -n 2 --dist loadgroup
+PYTEST = .venv/bin/python -m pytest
 PACKAGES := $(wildcard actors learner meta experiments benchmarks)
 
 # The newest Python that really starts and can make a virtual environment: a
@@ -26,6 +25,13 @@ define NEW_VENV
   $(PYTHON) -m venv --clear .venv
 endef
 
+# Two processes for what only computes; one after another what starts Ray and
+# asks for cores. 5 says that ARGS left no tests.
+define RUN_TESTS
+  @$(PYTEST) -n 2 -m '($(1)) and not ray' $(ARGS) || test $$? = 5
+  @$(PYTEST) -m '($(1)) and ray' $(ARGS) || test $$? = 5
+endef
+
 comma := ,
 INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 
@@ -40,10 +46,10 @@ train: $(INSTALLED) ## train a BMG agent on Pong, about ten minutes
 	@.venv/bin/bmg train --preset quick $(ARGS)
 
 test: $(INSTALLED) ## the tests, without those marked slow
-	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
+	$(call RUN_TESTS,not slow)
 
 test-all: $(INSTALLED) ## every test
-	@.venv/bin/python -m pytest $(PARALLEL) -m 'slow or not slow' $(ARGS)
+	$(call RUN_TESTS,slow or not slow)
 
 lint: $(INSTALLED) ## style and types
 	@.venv/bin/ruff check .

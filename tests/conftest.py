@@ -26,8 +26,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that start Ray share one of `make test`'s processes: they are
-    about time-outs and cores, which another Ray would take."""
+    """Marks the tests that start processes, for `make test`."""
     for item in items:
         if "system" in item.path.parts or item.path.name == "pool_test.py":
-            item.add_marker(pytest.mark.xdist_group("ray"))
+            item.add_marker(pytest.mark.ray)
