@@ -1,14 +1,10 @@
 """The command line: `bmg COMMAND …`."""
 
-import argparse
 import difflib
-import pathlib
 import sys
 
-import tyro
-
-from experiments.presets import PRESETS, preset
-from learner import config_file
+from experiments import command_line
+from experiments.presets import PRESETS
 from learner.config import Config, ConfigError
 from learner.config_check import check
 from learner.progress import RunError
@@ -73,24 +69,12 @@ def _gridworld(arguments: list[str]) -> int:
 
 def parse_train(arguments: list[str]) -> Config:
     """The preset, then the file, then the flags; later ones win."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default="atari")
-    first.add_argument("--config", type=pathlib.Path)
-    chosen, rest = first.parse_known_args(arguments)
-    base = preset(chosen.preset)
-    if chosen.config:
-        base = config_file.load(chosen.config, base)
-    return tyro.cli(
-        Config,
-        args=rest,
-        default=base,
-        prog="bmg train",
-        description=(
-            "Trains an agent. Presets: --preset "
-            f"{'|'.join(PRESETS)} (default atari; shown below: "
-            f"{chosen.preset}). Settings from a file: --config FILE (YAML); "
-            "flags win over the file, the file over the preset."
-        ),
+    return command_line.parse(
+        arguments,
+        PRESETS,
+        default="atari",
+        command="bmg train",
+        what="Trains an agent.",
     )
 
 

@@ -5,14 +5,13 @@ recalled from the paper's tables and unverified, [D] ours.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 
+from experiments.command_line import choose
 from learner.config import (
     ActorsConfig,
     CheckpointConfig,
     Config,
-    ConfigError,
     EnvironmentConfig,
     LearnerConfig,
     LossConfig,
@@ -145,10 +144,4 @@ def preset(name: str) -> Config:
     Raises:
       ConfigError: naming the allowed names and the nearest.
     """
-    if name not in PRESETS:
-        close = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.0)
-        raise ConfigError(
-            f"unknown preset {name!r}; allowed: {', '.join(PRESETS)}; "
-            f"nearest: {close[0]}"
-        )
-    return PRESETS[name]()
+    return choose(PRESETS, name)

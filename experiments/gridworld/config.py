@@ -5,11 +5,11 @@ al. 2022), [T] third parties, [M] recalled and unverified, [D] ours.
 """
 
 import dataclasses
-import difflib
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+from experiments.command_line import choose
 from learner.config import ConfigError
 
 _MOST_UPDATES = 64  # of a meta-step: they are unrolled into one program
@@ -252,13 +252,7 @@ def preset(name: str) -> GridworldConfig:
     Raises:
       ConfigError: naming the allowed names and the nearest.
     """
-    if name not in PRESETS:
-        close = difflib.get_close_matches(name, PRESETS, n=1, cutoff=0.0)
-        raise ConfigError(
-            f"unknown preset {name!r}; allowed: {', '.join(PRESETS)}; "
-            f"nearest: {close[0]}"
-        )
-    return PRESETS[name]()
+    return choose(PRESETS, name)
 
 
 def check(config: GridworldConfig) -> None:

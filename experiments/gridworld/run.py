@@ -1,9 +1,7 @@
 """The command `bmg gridworld`: runs a study, then reports it."""
 
-import argparse
 import pathlib
 
-import tyro
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,12 +12,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from experiments import processes
+from experiments import command_line, processes
 from experiments.gridworld.config import (
     PRESETS,
     GridworldConfig,
     check,
-    preset,
 )
 from learner import config_file
 
@@ -59,24 +56,12 @@ def main(arguments: list[str]) -> int:
 
 def parse(arguments: list[str]) -> GridworldConfig:
     """The preset, then the file, then the flags; later ones win."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default="paper")
-    first.add_argument("--config", type=pathlib.Path)
-    chosen, rest = first.parse_known_args(arguments)
-    base = preset(chosen.preset)
-    if chosen.config:
-        base = config_file.load(chosen.config, base)
-    return tyro.cli(
-        GridworldConfig,
-        args=rest,
-        default=base,
-        prog="bmg gridworld",
-        description=(
-            "The two-colour grid world. Presets: --preset "
-            f"{'|'.join(PRESETS)} (default paper; shown below: "
-            f"{chosen.preset}). Settings from a file: --config FILE (YAML); "
-            "flags win over the file, the file over the preset."
-        ),
+    return command_line.parse(
+        arguments,
+        PRESETS,
+        default="paper",
+        command="bmg gridworld",
+        what="The two-colour grid world.",
     )
 
 
