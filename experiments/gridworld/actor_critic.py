@@ -100,15 +100,17 @@ def actor_critic_loss(
     """
 
     def loss(params, meta_params, rollout: Rollout):
-        values = network.values(params, rollout.observation)
+        values = network.values(params, rollout.observation[:-1])
+        # On its own, since only T states are differentiated.
+        last = network.values(params, rollout.observation[-1])
         returns = rlax.lambda_returns(
             r_t=rollout.reward,
             discount_t=jnp.full_like(rollout.reward, discount),
-            v_t=values[1:],
+            v_t=jnp.append(values[1:], last),
             lambda_=trace,
             stop_target_gradients=True,
         )
-        advantage = returns - values[:-1]
+        advantage = returns - values
         policy_loss, negative_entropy = _policy_terms(
             network, params, rollout, jax.lax.stop_gradient(advantage)
         )

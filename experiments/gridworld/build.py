@@ -8,7 +8,7 @@ import optax
 
 from experiments.gridworld import actor_critic, q_lambda
 from experiments.gridworld.agent import Agent
-from experiments.gridworld.config import GridworldConfig, Variant
+from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.context import Context, no_context, reward_context
 from experiments.gridworld.environment import (
     Environment,
@@ -23,6 +23,7 @@ from experiments.gridworld.schedule import (
     network,
     scalar,
 )
+from experiments.gridworld.variants import Variant
 from learner.optimisers import make_meta_optimiser, make_optimiser
 from meta import bootstrap, matching
 from meta.bootstrap import MetaLearner

@@ -35,7 +35,7 @@ class Record(NamedTuple):
     """What is told of some steps, a mean over them."""
 
     reward: Any  # [] per step
-    hyperparam: Any  # [] the entropy weight, or epsilon
+    hyperparam: Any  # [] the entropy weight, or epsilon; NaN once it diverged
 
 
 class Life(NamedTuple):
@@ -136,7 +136,11 @@ def make_life(
             rollouts.append(newest)
         meta, metrics = agent.learner.step(state.meta, rollouts[:window])
         rewards = jnp.stack([r.reward for r in rollouts[:-1]])
-        record = Record(jnp.mean(rewards), metrics["inner"]["hyperparam"])
+        told = metrics["inner"]
+        # Rewards stay finite whatever the parameters are; this does not.
+        finite = jnp.isfinite(sum(told.values()))
+        hyperparam = jnp.where(finite, told["hyperparam"], jnp.nan)
+        record = Record(jnp.mean(rewards), hyperparam)
         key = jax.random.key_data(keys[0])
         return LifeState(meta, experience, rollouts[-1], key), record
 

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
+import scipy.stats
 
 from experiments.gridworld import curves
-from experiments.gridworld.config import GridworldConfig, Variant, expand
+from experiments.gridworld.config import GridworldConfig
+from experiments.gridworld.variants import Variant, expand
 
 matplotlib.use("Agg")
 
@@ -25,9 +27,10 @@ class Row(NamedTuple):
 
     variant: Variant
     seeds: int
+    diverged: int  # of them
     mean: float
     deviation: float  # of the seeds
-    interval: float  # half the width of the mean's 95 % interval
+    interval: float  # half the width of the mean's 95 % interval (Student's t)
 
 
 class Result(NamedTuple):
@@ -64,15 +67,16 @@ def _results(config: GridworldConfig, folder: pathlib.Path) -> Iterable[Result]:
         seeds = [curves.read(path) for path in paths]
         returns = np.stack([seed.returns for seed in seeds])
         last = returns[:, -1]
-        deviation = float(np.std(last, ddof=1)) if len(last) > 1 else math.nan
+        several = len(last) > 1
+        hyperparam = np.stack([seed.hyperparam for seed in seeds])
         row = Row(
             variant,
             len(last),
+            int(np.sum(np.isnan(hyperparam[:, -1]))),
             float(np.mean(last)),
-            deviation,
-            1.96 * deviation / math.sqrt(len(last)),
+            float(np.std(last, ddof=1)) if several else math.nan,
+            float(_half_interval(last)) if several else math.nan,
         )
-        hyperparam = np.stack([seed.hyperparam for seed in seeds])
         yield Result(row, seeds[0].step, returns, hyperparam)
 
 
@@ -90,9 +94,7 @@ def _write_summary(path: pathlib.Path, rows: Sequence[Row]) -> None:
     names = [field.name for field in dataclasses.fields(Variant)]
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ["name", *names, "seeds", "mean", "deviation", "interval"]
-        )
+        writer.writerow(["name", *names, *Row._fields[1:]])
         for row in rows:
             values = dataclasses.astuple(row.variant)
             writer.writerow([row.variant.name, *values, *row[1:]])
@@ -122,7 +124,8 @@ def _draw_schedule(
         reward = np.diff(result.returns, prepend=0.0)[:, shown]
         width = np.diff(result.step, prepend=0)[shown]
         _shade(top, step, reward / width, name)
-        _shade(bottom, step, result.hyperparam[:, shown], name)
+        survived = ~np.isnan(result.hyperparam[:, -1])
+        _shade(bottom, step, result.hyperparam[survived][:, shown], name)
         for switch in range(0, int(end) + 1, period):
             if switch >= step[0]:
                 top.axvline(switch, color="0.8", zorder=0)
@@ -161,10 +164,12 @@ def _draw_sweep(path: pathlib.Path, results: Sequence[Result]) -> None:
 
 def _shade(axis: plt.Axes, x: np.ndarray, y: np.ndarray, label: str) -> None:
     """The mean of `y` `[seeds, N]` and its 95 % interval."""
+    if not len(y):
+        return
     mean = y.mean(0)
     (line,) = axis.plot(x, mean, label=label)
     if len(y) > 1:
-        half = 1.96 * y.std(0, ddof=1) / math.sqrt(len(y))
+        half = _half_interval(y)
         axis.fill_between(
             x,
             mean - half,
@@ -173,6 +178,12 @@ def _shade(axis: plt.Axes, x: np.ndarray, y: np.ndarray, label: str) -> None:
             alpha=0.25,
             lw=0,
         )
+
+
+def _half_interval(y: np.ndarray) -> np.ndarray:
+    """Half the 95 % interval of the mean over the first axis, at least two."""
+    quantile = scipy.stats.t.ppf(0.975, len(y) - 1)
+    return quantile * y.std(0, ddof=1) / math.sqrt(len(y))
 
 
 def _save(

@@ -1,11 +1,16 @@
 """The command `bmg gridworld`: runs a study, then reports it."""
 
+import datetime
 import pathlib
+import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    Task,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -13,15 +18,14 @@ from rich.progress import (
 from rich.table import Table
 
 from experiments import command_line, processes
-from experiments.gridworld.config import (
-    PRESETS,
-    GridworldConfig,
-    check,
-)
+from experiments.gridworld.config import GridworldConfig
+from experiments.gridworld.presets import PRESETS
+from experiments.gridworld.variants import check
 from learner import config_file
 
 # What may differ between a study and its continuation.
 _FREE = ("out", "seeds", "lanes", "platform", "devices")
+_LINE_SECONDS = 30.0  # between lines, where there is no terminal
 
 
 def main(arguments: list[str]) -> int:
@@ -43,11 +47,7 @@ def main(arguments: list[str]) -> int:
     todo, done = study.planned_steps(config)
     with _bar(console) as bar:
         task = bar.add_task("compiling", total=todo, completed=done)
-
-        def tell(steps: int, what: str) -> None:
-            bar.update(task, advance=steps, description=what)
-
-        study.run(config, tell)
+        study.run(config, _teller(bar, task))
     rows = report.report(config)
     console.print(_table(rows))
     console.print(f"study   {folder}", soft_wrap=True)
@@ -65,6 +65,31 @@ def parse(arguments: list[str]) -> GridworldConfig:
     )
 
 
+def _teller(bar: Progress, task: TaskID) -> Callable[[int, str], None]:
+    """Moves the bar; writes lines instead where nobody sees a bar move."""
+    told = time.monotonic()
+
+    def tell(steps: int, what: str) -> None:
+        nonlocal told
+        bar.update(task, advance=steps, description=what)
+        now = time.monotonic()
+        if not bar.console.is_terminal and now - told >= _LINE_SECONDS:
+            bar.console.print(_line(bar.tasks[task]), soft_wrap=True)
+            told = now
+
+    return tell
+
+
+def _line(task: Task) -> str:
+    left = "?"
+    if task.time_remaining is not None:
+        left = str(datetime.timedelta(seconds=int(task.time_remaining)))
+    return (
+        f"{task.completed:>15,.0f} steps ({task.percentage:3.0f}%)  "
+        f"{task.speed or 0:>9,.0f} steps/s  left {left:>8}  {task.description}"
+    )
+
+
 def _bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -78,7 +103,8 @@ def _bar(console: Console) -> Progress:
 
 def _table(rows) -> Table:
     table = Table(title="return over the whole life, in millions")
-    for column in ("variant", "seeds", "mean", "deviation", "95 % interval"):
+    columns = "seeds", "diverged", "mean", "deviation", "95 % interval"
+    for column in ("variant", *columns):
         table.add_column(
             column, justify="left" if column == "variant" else "right"
         )
@@ -86,6 +112,7 @@ def _table(rows) -> Table:
         table.add_row(
             row.variant.name,
             str(row.seeds),
+            str(row.diverged),
             f"{row.mean / 1e6:.3f}",
             f"{row.deviation / 1e6:.3f}",
             f"± {row.interval / 1e6:.3f}",

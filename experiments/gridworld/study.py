@@ -16,8 +16,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.gridworld import curves
 from experiments.gridworld.build import Setting, build_life
-from experiments.gridworld.config import GridworldConfig, Variant, expand
+from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.life import LifeState, Record
+from experiments.gridworld.variants import Variant, expand
 from learner.checkpoint import Checkpoints
 
 PyTree = Any

@@ -6,13 +6,13 @@ import numpy as np
 import optax
 import pytest
 
-from experiments.gridworld import config
 from experiments.gridworld.agent import Agent
 from experiments.gridworld.build import Setting, build_life
-from experiments.gridworld.config import ActorCriticConfig, Variant
+from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 from experiments.gridworld.context import reward_context
 from experiments.gridworld.environment import respawn_object, two_colours
 from experiments.gridworld.life import make_life
+from experiments.gridworld.variants import Variant
 from meta.bootstrap import bootstrapped, fixed
 from meta.matching import squared_distance
 from meta.update import InnerState, Update
@@ -117,7 +117,7 @@ def test_updates_are_computed_once():
     must see that they are the same."""
     variant = Variant("ac", "bmg", "none", K=1, L=2, meta_rate=1e-4)
     zero = Setting(jnp.float32(0.0), jnp.float32(1e-4))
-    study = config.GridworldConfig(ac=ActorCriticConfig(length=16))
+    study = GridworldConfig(ac=ActorCriticConfig(length=16))
     life = build_life(study, variant, zero)
     state = life.init(jax.random.key(0))
     plain = build_life(study, Variant("ac", "fixed"), zero)

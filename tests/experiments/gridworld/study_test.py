@@ -12,10 +12,9 @@ from experiments.gridworld.config import (
     GridworldConfig,
     QLambdaConfig,
     WorldConfig,
-    check,
-    expand,
-    preset,
 )
+from experiments.gridworld.presets import preset
+from experiments.gridworld.variants import check, expand
 from learner.config import ConfigError
 
 
@@ -129,10 +128,23 @@ def test_the_report_is_the_mean_over_seeds(tmp_path):
     assert row.seeds == 3
     np.testing.assert_allclose(row.mean, np.mean(last), rtol=1e-9)
     np.testing.assert_allclose(row.deviation, np.std(last, ddof=1), rtol=1e-9)
+    # Student's t with two degrees of freedom, from a table: 4.303.
+    half = 4.303 * np.std(last, ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(row.interval, half, rtol=1e-4)
     for agent in ("ac", "q-lambda"):
         for figure in ("return", "schedule"):
             assert (tmp_path / f"{agent}-{figure}.png").stat().st_size > 5_000
     assert (tmp_path / "summary.csv").read_text().count("\n") == 6
+
+
+def test_a_seed_that_diverges_is_counted(tmp_path):
+    config = tiny(tmp_path, agent=("ac",), method=("fixed",))
+    wild = dataclasses.replace(config.ac, entropy=(0.1,), learning_rate=1e20)
+    config = dataclasses.replace(config, ac=wild)
+    study.run(config, silent)
+    (row,) = report.report(config)
+    assert (row.seeds, row.diverged) == (3, 3)
+    assert np.isfinite(row.mean)
 
 
 @pytest.mark.parametrize(
