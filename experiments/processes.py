@@ -22,6 +22,12 @@ _MALLOC = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=17179869184:"
     "glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456"
 )
+# A study's arrays are small: more padding than glibc's heaps of 64 MiB hold
+# makes it fault in fresh pages over and over.
+_SMALL_MALLOC = (
+    "glibc.malloc.mmap_threshold=17179869184:"
+    "glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=16777216"
+)
 _RESTARTED = "BMG_RESTARTED"
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"), "1"
@@ -66,7 +72,7 @@ def study_variables(platform: str, devices: int) -> dict[str, str]:
         "JAX_PLATFORMS": "cpu",
         "CUDA_VISIBLE_DEVICES": "",
         "XLA_FLAGS": _flags(flags),
-        "GLIBC_TUNABLES": _MALLOC,
+        "GLIBC_TUNABLES": _SMALL_MALLOC,
     }
 
 

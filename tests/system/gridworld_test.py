@@ -1,0 +1,29 @@
+"""The command `bmg gridworld`, as a user gives it."""
+
+TINY = (
+    *("gridworld", "--preset", "quick", "--steps", 2_000, "--seeds", 2),
+    *("--resolution", 200, "--ac.hidden", 8, "--ac.meta-sizes", 4),
+)
+
+
+def test_a_study_ends_in_a_table_and_figures_once(bmg, tmp_path):
+    folder = tmp_path / "study"
+    command = bmg(*TINY, "--out", folder)
+    assert command.wait(180) == 0, command.text()
+    variants = len(list((folder / "curves").iterdir()))
+    for name in ("ac-return.png", "ac-schedule.png"):
+        assert (folder / name).stat().st_size > 5_000
+    table = (folder / "summary.csv").read_text()
+    assert table.count("\n") == variants + 1
+    assert "ac-bmg-reward" in command.text()
+    curve = next((folder / "curves").glob("*/*"))
+    written = curve.stat().st_mtime_ns
+    # Given again, it runs nothing again; another study is refused.
+    again = bmg(*TINY, "--out", folder)
+    assert again.wait(60) == 0, again.text()
+    assert curve.stat().st_mtime_ns == written
+    other = bmg(*TINY, "--out", folder, "--world.period", 50)
+    assert other.wait(60) == 2
+    assert "world.period" in other.text()
+    assert "another configuration" in other.text()
+    assert (folder / "summary.csv").read_text() == table
