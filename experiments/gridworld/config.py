@@ -109,7 +109,7 @@ class GridworldConfig:
     # Steps that each row of a curve is the mean of.
     resolution: int = 10_000
     # Seeds that a device carries at a time.
-    lanes: int = 8
+    lanes: int = 4
     # Where to compute.
     platform: Literal["cpu", "gpu", "tpu"] = "cpu"
     # Virtual devices that share the seeds on CPUs; 0 makes one per core. On

@@ -23,8 +23,13 @@ from experiments.gridworld.presets import PRESETS
 from experiments.gridworld.variants import check
 from learner import config_file
 
-# What may differ between a study and its continuation.
-_FREE = ("out", "seeds", "lanes", "platform", "devices")
+# What may differ between a study and its continuation: it can grow.
+_FREE = (
+    *("out", "seeds", "lanes", "platform", "devices"),
+    *("agent", "method", "context"),
+    *("ac.K", "ac.L", "ac.entropy", "ac.outer_entropy", "ac.meta_rate"),
+    *("q.L", "q.epsilon", "q.meta_rate"),
+)
 _LINE_SECONDS = 30.0  # between lines, where there is no terminal
 
 

@@ -6,6 +6,7 @@ import math
 import pathlib
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -227,7 +228,6 @@ def _write_curves(
 
 
 def _name(chunk: list[Lane]) -> str:
-    first, last = chunk[0], chunk[-1]
-    return (
-        f"{first.variant.name}-{first.seed}-to-{last.variant.name}-{last.seed}"
-    )
+    """Of its checkpoints: no other chunk has it, however a study grows."""
+    lanes = ",".join(f"{lane.variant.name}-{lane.seed}" for lane in chunk)
+    return f"{chunk[0].variant.name}-{zlib.crc32(lanes.encode()):08x}"

@@ -14,7 +14,8 @@ from experiments.gridworld.config import (
     WorldConfig,
 )
 from experiments.gridworld.presets import preset
-from experiments.gridworld.variants import check, expand
+from experiments.gridworld.variants import Variant, check, expand
+from learner import config_file
 from learner.config import ConfigError
 
 
@@ -90,6 +91,32 @@ def test_more_seeds_leave_the_old_curves(tmp_path):
     after = contents(tmp_path)
     assert len(after) == 4
     assert before.items() <= after.items()
+
+
+def test_a_study_grows_by_what_is_swept(tmp_path):
+    few = tiny(tmp_path, agent=("ac",), method=("fixed",), seeds=1)
+    study.run(few, silent)
+    before = contents(tmp_path)
+    swept = dataclasses.replace(few.ac, entropy=(0.1, 0.2, 0.4))
+    more = dataclasses.replace(few, ac=swept)
+    for config in (few, more):
+        config_file.claim(
+            tmp_path, config, GridworldConfig(), free=run._FREE, command="bmg"
+        )
+    study.run(more, silent)
+    after = contents(tmp_path)
+    assert len(before) == 2
+    assert len(after) == 3
+    assert before.items() <= after.items()
+
+
+def test_chunks_of_other_lanes_have_other_checkpoints():
+    ends = Variant("ac", "fixed", weight=0.1), Variant("ac", "fixed", weight=1)
+    names = {
+        study._name([study.Lane(v, 1) for v in (ends[0], middle, ends[1])])
+        for middle in ends
+    }
+    assert len(names) == 2
 
 
 def test_progress_adds_up_to_the_plan(tmp_path):
