@@ -42,14 +42,19 @@ def build_life(
     config: GridworldConfig, variant: Variant, setting: Setting
 ) -> Life:
     """The life of one lane; `variant`'s own numbers give way to `setting`."""
-    makers = {"ac": _actor_critic, "q-lambda": _q_lambda}
+    makers = {"ac": actor_critic_agent, "q-lambda": q_lambda_agent}
     size = _own(config, variant).context_size
     seen = {"none": no_context(), "reward": reward_context(size)}
     context = seen[variant.context]
     schedule = _schedule(config, variant, setting, context)
-    agent, memory = makers[variant.agent](config, variant, setting, schedule)
+    meta_optimiser = make_meta_optimiser(
+        learning_rate=setting.meta_rate, epsilon=1e-4, clip=0.0
+    )
+    agent, memory = makers[variant.agent](
+        config, variant, setting.weight, schedule, meta_optimiser
+    )
     return make_life(
-        agent, _world(config), context, schedule.init, memory=memory
+        agent, build_world(config), context, schedule.init, memory=memory
     )
 
 
@@ -57,7 +62,8 @@ def _own(config: GridworldConfig, variant: Variant):
     return {"ac": config.ac, "q-lambda": config.q}[variant.agent]
 
 
-def _world(config: GridworldConfig) -> Environment:
+def build_world(config: GridworldConfig) -> Environment:
+    """The two-colour world of a study."""
     rules = {"object": respawn_object, "all": respawn_all}
     return two_colours(
         period=config.world.period,
@@ -79,18 +85,17 @@ def _schedule(
     return network(_own(config, variant).meta_sizes, context.size)
 
 
-def _meta_optimiser(setting: Setting) -> optax.GradientTransformation:
-    return make_meta_optimiser(
-        learning_rate=setting.meta_rate, epsilon=1e-4, clip=0.0
-    )
-
-
-def _actor_critic(
+def actor_critic_agent(
     config: GridworldConfig,
     variant: Variant,
-    setting: Setting,
+    weight: jax.Array,
     schedule: Schedule,
+    meta_optimiser: optax.GradientTransformation,
 ) -> tuple[Agent, int]:
+    """The actor-critic, and how many observations its matching sees.
+
+    `weight` is the outer loss's entropy weight (mg).
+    """
     ac = config.ac
     net = actor_critic.make_network(ac.hidden, ac.init_scale)
     sgd = make_optimiser(
@@ -119,8 +124,8 @@ def _actor_critic(
     def mg() -> MetaLearner:
         return bootstrap.standard(
             rule,
-            actor_critic.as_objective(objective(entropy_weight=setting.weight)),
-            _meta_optimiser(setting),
+            actor_critic.as_objective(objective(entropy_weight=weight)),
+            meta_optimiser,
             num_inner=variant.K,
         )
 
@@ -132,7 +137,7 @@ def _actor_critic(
                 matching.policy_kl(actor_critic.predict(net)),
                 ac.length if ac.reduction == "sum" else 1,
             ),
-            _meta_optimiser(setting),
+            meta_optimiser,
             num_inner=variant.K,
             num_bootstrap=variant.L,
             continue_after=variant.K + variant.L - 1,
@@ -143,12 +148,15 @@ def _actor_critic(
     return agent, ac.length
 
 
-def _q_lambda(
+def q_lambda_agent(
     config: GridworldConfig,
     variant: Variant,
-    setting: Setting,
+    weight: jax.Array,
     schedule: Schedule,
+    meta_optimiser: optax.GradientTransformation,
 ) -> tuple[Agent, int]:
+    """The Q(lambda) agent, and how many observations its matching sees."""
+    del weight
     q = config.q
     net = q_lambda.make_network(q.hidden)
     rule = q_lambda.peng_q_lambda(
@@ -169,7 +177,7 @@ def _q_lambda(
             # Nothing is meta-learned in the rule, so it is its own objective.
             rule,
             q_lambda.greedy_matching(net, schedule),
-            _meta_optimiser(setting),
+            meta_optimiser,
             num_inner=0,
             num_bootstrap=variant.L,
             continue_after=variant.L - 1,
