@@ -107,7 +107,7 @@ class GridworldConfig:
     # The study's folder; runs/gridworld if empty.
     out: str = ""
     # Steps that each row of a curve is the mean of.
-    resolution: int = 10_000
+    resolution: int = 2_500
     # Seeds that a device carries at a time.
     lanes: int = 4
     # Where to compute.

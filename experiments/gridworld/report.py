@@ -18,8 +18,11 @@ from experiments.gridworld.variants import Variant, expand
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import EngFormatter
 
 _CYCLES = 4  # task cycles shown of the learned schedule
+_FEW = 5  # seeds
+_PARTS = 40  # of a cycle, in the mean over cycles
 
 
 class Row(NamedTuple):
@@ -52,9 +55,11 @@ def report(config: GridworldConfig) -> list[Row]:
         ours = [r for r in results if r.row.variant.agent == agent]
         if ours:
             _draw_returns(folder / f"{agent}-return.png", _best(ours))
+            period = config.world.period
             _draw_schedule(
-                folder / f"{agent}-schedule.png", _best(ours), config
+                folder / f"{agent}-schedule.png", _best(ours), period
             )
+            _draw_cycle(folder / f"{agent}-cycle.png", _best(ours), period)
             _draw_sweep(folder / f"{agent}-sweep.png", ours)
     return rows
 
@@ -101,40 +106,70 @@ def _write_summary(path: pathlib.Path, rows: Sequence[Row]) -> None:
 
 
 def _draw_returns(path: pathlib.Path, results: Sequence[Result]) -> None:
-    """Total return over steps; shaded: the middle 95 % of the mean."""
+    """Total return over steps."""
     figure, axis = plt.subplots(figsize=(6, 4.5))
     for result in results:
-        _shade(axis, result.step, result.returns, result.row.variant.name)
+        _shade(axis, result.step, result.returns, _label(result.row))
     axis.set_xlabel("environment steps")
     axis.set_ylabel("total return")
-    axis.set_title(f"mean of {results[0].row.seeds} seeds, 95 % interval")
+    axis.yaxis.set_major_formatter(EngFormatter())
     _save(figure, [axis], path)
 
 
 def _draw_schedule(
-    path: pathlib.Path, results: Sequence[Result], config: GridworldConfig
+    path: pathlib.Path, results: Sequence[Result], period: int
 ) -> None:
     """The learned number and the reward over the last task cycles."""
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(8, 6), sharex=True)
-    period = config.world.period
+    figure, axes = plt.subplots(2, 1, figsize=(8, 6), sharex=True)
+    end = int(results[0].step[-1])
     for result in results:
-        end = result.step[-1]
-        shown = result.step > end - _CYCLES * period
-        step, name = result.step[shown], result.row.variant.name
-        reward = np.diff(result.returns, prepend=0.0)[:, shown]
-        width = np.diff(result.step, prepend=0)[shown]
-        _shade(top, step, reward / width, name)
-        survived = ~np.isnan(result.hyperparam[:, -1])
-        _shade(bottom, step, result.hyperparam[survived][:, shown], name)
-        for switch in range(0, int(end) + 1, period):
-            if switch >= step[0]:
-                top.axvline(switch, color="0.8", zorder=0)
-                bottom.axvline(switch, color="0.8", zorder=0)
-    top.set_ylabel("reward per step")
-    agent = results[0].row.variant.agent
-    bottom.set_ylabel("entropy weight" if agent == "ac" else "epsilon")
-    bottom.set_xlabel("environment steps (lines: the colours swap)")
-    _save(figure, [top, bottom], path)
+        (shown,) = np.nonzero(result.step > end - _CYCLES * period)
+        _shade_both(axes, result, result.step, list(shown[:, None]))
+    for switch in range(period, end + 1, period):
+        if switch > end - _CYCLES * period:
+            for axis in axes:
+                axis.axvline(switch, color="0.8", zorder=0)
+    axes[1].set_xlabel("environment steps (lines: the colours swap)")
+    _save(figure, axes, path)
+
+
+def _draw_cycle(
+    path: pathlib.Path, results: Sequence[Result], period: int
+) -> None:
+    """The same against the steps since the last switch: the mean over the
+    cycles of the second half of the life."""
+    figure, axes = plt.subplots(2, 1, figsize=(6, 6), sharex=True)
+    for result in results:
+        # A row belongs to the cycle in which it ends.
+        since = (result.step - 1) % period
+        part = since * _PARTS // period
+        late = result.step > result.step[-1] / 2
+        groups = [np.nonzero(late & (part == i))[0] for i in range(_PARTS)]
+        _shade_both(axes, result, since, [g for g in groups if len(g)])
+    axes[1].set_xlabel("environment steps since the colours swapped")
+    _save(figure, axes, path)
+
+
+def _shade_both(
+    axes: Sequence[plt.Axes],
+    result: Result,
+    x: np.ndarray,
+    groups: Sequence[np.ndarray],
+) -> None:
+    """Reward per step above, the learned number below; each point is the mean
+    over a group of rows."""
+
+    def grouped(y: np.ndarray) -> np.ndarray:
+        return np.stack([y[..., rows].mean(-1) for rows in groups], axis=-1)
+
+    reward = np.diff(result.returns, prepend=0.0)
+    reward /= np.diff(result.step, prepend=0)
+    _shade(axes[0], grouped(x), grouped(reward), _label(result.row))
+    survived = result.hyperparam[~np.isnan(result.hyperparam[:, -1])]
+    _shade(axes[1], grouped(x), grouped(survived), _label(result.row))
+    axes[0].set_ylabel("reward per step")
+    agent = result.row.variant.agent
+    axes[1].set_ylabel("entropy weight" if agent == "ac" else "epsilon")
 
 
 def _draw_sweep(path: pathlib.Path, results: Sequence[Result]) -> None:
@@ -162,22 +197,30 @@ def _draw_sweep(path: pathlib.Path, results: Sequence[Result]) -> None:
     _save(figure, [axis], path)
 
 
+def _label(row: Row) -> str:
+    """A variant as in the papers' figures."""
+    variant = row.variant
+    agent = {"ac": "AC", "q-lambda": "Q(λ)"}[variant.agent]
+    seeds = f"{row.seeds} seeds"
+    if variant.method == "fixed":
+        return f"{agent}, fixed {variant.weight:g} ({seeds})"
+    label = f"{agent}-{variant.method.upper()}, {variant.context} context"
+    length = f", L = {variant.L}" if variant.method == "bmg" else ""
+    return f"{label}, K = {variant.K}{length} ({seeds})"
+
+
 def _shade(axis: plt.Axes, x: np.ndarray, y: np.ndarray, label: str) -> None:
-    """The mean of `y` `[seeds, N]` and its 95 % interval."""
+    """The mean of `y` `[seeds, N]` with its 95 % interval, or with each seed
+    where they are too few for one that says anything."""
     if not len(y):
         return
-    mean = y.mean(0)
-    (line,) = axis.plot(x, mean, label=label)
-    if len(y) > 1:
-        half = _half_interval(y)
-        axis.fill_between(
-            x,
-            mean - half,
-            mean + half,
-            color=line.get_color(),
-            alpha=0.25,
-            lw=0,
-        )
+    (line,) = axis.plot(x, y.mean(0), label=label)
+    color = line.get_color()
+    if len(y) < _FEW:
+        axis.plot(x, y.T, color=color, alpha=0.25, lw=0.8)
+    else:
+        low, high = y.mean(0) + np.array([[-1.0], [1.0]]) * _half_interval(y)
+        axis.fill_between(x, low, high, color=color, alpha=0.25, lw=0)
 
 
 def _half_interval(y: np.ndarray) -> np.ndarray:
@@ -192,7 +235,11 @@ def _save(
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8, frameon=False)
+        if axis.get_xlim()[1] > 1e4:
+            axis.xaxis.set_major_formatter(EngFormatter())
+    axes[0].legend(
+        fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0)
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     plt.close(figure)

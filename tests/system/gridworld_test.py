@@ -11,7 +11,7 @@ def test_a_study_ends_in_a_table_and_figures_once(bmg, tmp_path):
     command = bmg(*TINY, "--out", folder)
     assert command.wait(180) == 0, command.text()
     variants = len(list((folder / "curves").iterdir()))
-    for name in ("ac-return.png", "ac-schedule.png"):
+    for name in ("ac-return.png", "ac-schedule.png", "ac-cycle.png"):
         assert (folder / name).stat().st_size > 5_000
     table = (folder / "summary.csv").read_text()
     assert table.count("\n") == variants + 1

@@ -159,7 +159,7 @@ def test_the_report_is_the_mean_over_seeds(tmp_path):
     half = 4.303 * np.std(last, ddof=1) / np.sqrt(3)
     np.testing.assert_allclose(row.interval, half, rtol=1e-4)
     for agent in ("ac", "q-lambda"):
-        for figure in ("return", "schedule"):
+        for figure in ("return", "schedule", "cycle"):
             assert (tmp_path / f"{agent}-{figure}.png").stat().st_size > 5_000
     assert (tmp_path / "summary.csv").read_text().count("\n") == 6
 
