@@ -75,7 +75,7 @@ def run(config: GridworldConfig, tell: Tell) -> None:
     for structure, lanes in _groups(config).items():
         todo = [lane for lane in lanes if not _done(folder, lane)]
         if todo:
-            program = _compile(config, structure, devices)
+            program = compile_lanes(config, structure, devices)
         size = _chunk_size(len(lanes), config.lanes, len(devices))
         for chunk in _chunks(todo, size):
             _run_chunk(folder, program, chunk, tell)
@@ -135,9 +135,10 @@ def _plan(config: GridworldConfig, variant: Variant) -> Plan:
     return Plan(per_row, per_call, max(rows // per_call, 1), per_row * steps)
 
 
-def _compile(
+def compile_lanes(
     config: GridworldConfig, structure: Variant, devices: Sequence[jax.Device]
 ) -> Program:
+    """The program of all lanes that share a structure, over these devices."""
     plan = _plan(config, structure)
     lanes = NamedSharding(
         Mesh(np.array(devices), ("lanes",)), PartitionSpec("lanes")

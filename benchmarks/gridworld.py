@@ -1,0 +1,175 @@
+"""Environment steps per second of the grid world's agents, over all seeds.
+
+    python -m benchmarks.gridworld [--lanes 1 2 4 8] [--out FILE.json]
+
+Every lane is a seed; the lanes of a device share a program. Beside each rate
+stands what was measured just before it: the floating-point operations that a
+loop of the network's largest product, 16 by 256 by 256, reaches on all devices.
+The share counts what learning needs: acting, and a gradient of each kept
+update. Bootstrapping and its meta-gradient are overhead.
+"""
+
+import dataclasses
+import datetime
+import json
+import pathlib
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from rich.console import Console
+from rich.table import Table
+
+from experiments import processes
+from experiments.gridworld import study
+from experiments.gridworld.build import Setting
+from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
+from experiments.gridworld.presets import paper
+from experiments.gridworld.variants import Variant
+
+_HIDDEN = 256
+_FORWARD = 2 * (
+    OBSERVATION_SIZE * _HIDDEN + _HIDDEN * _HIDDEN + _HIDDEN * NUM_ACTIONS
+)
+# Passes through one network for each environment step: acting (1) and the
+# gradients of policy and value (3 each); or q at both ends of a transition
+# (1 each) and the gradient of one (2 more).
+_PASSES = {"ac": 7, "q-lambda": 4}
+_VARIANTS = (
+    Variant("ac", "fixed", weight=0.2),
+    Variant("ac", "mg", "reward", K=1, weight=0.1, meta_rate=1e-4),
+    Variant("ac", "bmg", "reward", K=1, L=2, meta_rate=1e-4),
+    Variant("ac", "bmg", "reward", K=1, L=15, meta_rate=1e-4),
+    Variant("q-lambda", "fixed", weight=0.1),
+    Variant("q-lambda", "bmg", "reward", K=0, L=16, meta_rate=1e-4),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to time."""
+
+    # Seeds that a device carries at a time.
+    lanes: tuple[int, ...] = (1, 2, 4, 8)
+    # Seconds of each measurement.
+    seconds: float = 8.0
+    # JSON with the rows; nothing is written if empty.
+    out: str = ""
+
+
+def main() -> None:
+    """Times, prints a table, writes JSON."""
+    options = tyro.cli(Options, prog="python -m benchmarks.gridworld")
+    processes.restart_with(
+        processes.study_variables("cpu", 0), "benchmarks.gridworld"
+    )
+    console = Console()
+    rows = []
+    for variant in _VARIANTS:
+        for lanes in options.lanes:
+            with console.status(f"{variant.name}, {lanes} lanes"):
+                rows.append(_row(variant, lanes, options.seconds))
+    console.print(_table(rows))
+    if options.out:
+        _write(options, rows)
+
+
+def _row(variant: Variant, lanes: int, seconds: float) -> dict[str, Any]:
+    peak = _peak(seconds / 4)
+    rate = _steps_per_second(variant, lanes, seconds)
+    useful = rate * _PASSES[variant.agent] * _FORWARD
+    return {
+        "variant": variant.name,
+        "lanes": lanes,
+        "steps_per_second": rate,
+        "gflops": useful / 1e9,
+        "peak_gflops": peak / 1e9,
+        "share": useful / peak,
+    }
+
+
+def _steps_per_second(variant: Variant, lanes: int, seconds: float) -> float:
+    devices = jax.devices()
+    total = lanes * len(devices)
+    config = dataclasses.replace(paper(), steps=480_000, resolution=4_800)
+    program = study.compile_lanes(config, variant, devices)
+    setting = Setting(
+        jnp.full(total, variant.weight, jnp.float32),
+        jnp.full(total, variant.meta_rate, jnp.float32),
+    )
+    state = program.init(jax.vmap(jax.random.key)(jnp.arange(total)), setting)
+
+    def call() -> None:
+        nonlocal state
+        state, _ = program.advance(state, setting)
+        jax.block_until_ready(state)
+
+    return total * program.plan.call_steps * _rate(call, seconds)
+
+
+def _peak(seconds: float) -> float:
+    """Operations per second of 16x256x256 products on all devices at once."""
+    devices = np.array(jax.devices())
+    lanes = NamedSharding(Mesh(devices, ("lanes",)), PartitionSpec("lanes"))
+    x = jnp.ones((len(devices), 16, _HIDDEN))
+    w = jnp.ones((len(devices), _HIDDEN, _HIDDEN)) / _HIDDEN
+    x, w = jax.device_put((x, w), lanes)
+    products = 1_000
+
+    @jax.jit
+    def loop(x, w):
+        return jax.lax.fori_loop(0, products, lambda _, x: x @ w, x)
+
+    rate = _rate(lambda: jax.block_until_ready(loop(x, w)), seconds)
+    return rate * products * len(devices) * 2 * 16 * _HIDDEN**2
+
+
+def _rate(call: Callable[[], object], seconds: float) -> float:
+    """Calls per second, at least three."""
+    call()  # compiles
+    count, start = 0, time.perf_counter()
+    while count < 3 or time.perf_counter() - start < seconds:
+        call()
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    devices = len(jax.devices())
+    table = Table(title=f"environment steps over all seeds, {devices} devices")
+    for name in ("variant", "lanes", "steps/s", "GFLOP/s", "peak", "share"):
+        table.add_column(name, justify="left" if name == "variant" else "right")
+    for row in rows:
+        table.add_row(
+            row["variant"],
+            str(row["lanes"]),
+            f"{row['steps_per_second']:,.0f}",
+            f"{row['gflops']:.1f}",
+            f"{row['peak_gflops']:.0f}",
+            f"{row['share']:.0%}",
+        )
+    return table
+
+
+def _write(options: Options, rows: list[dict[str, Any]]) -> None:
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "options": dataclasses.asdict(options),
+        "devices": [str(device) for device in jax.devices()],
+        "processor": platform.processor() or platform.machine(),
+        "jax": jax.__version__,
+        "rows": rows,
+    }
+    path = pathlib.Path(options.out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
