@@ -8,7 +8,11 @@ from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 
 def paper() -> GridworldConfig:
     """The whole study: both agents, 50 seeds, 10M steps."""
-    return GridworldConfig(agent=("ac", "q-lambda"), context=("none", "reward"))
+    return GridworldConfig(
+        agent=("ac", "q-lambda"),
+        context=("none", "reward"),
+        ac=ActorCriticConfig(L=(1, 2, 15), meta_rate=(1e-3, 2e-4)),
+    )
 
 
 def quick() -> GridworldConfig:
@@ -17,7 +21,9 @@ def quick() -> GridworldConfig:
         steps=400_000,
         seeds=4,
         resolution=2_000,
-        ac=ActorCriticConfig(entropy=(0.1, 0.2, 0.4), outer_entropy=(0.1,)),
+        ac=ActorCriticConfig(
+            L=(1, 2), entropy=(0.1, 0.2, 0.4), outer_entropy=(0.1,)
+        ),
     )
 
 
