@@ -111,7 +111,9 @@ def _table(rows) -> Table:
     columns = "seeds", "diverged", "mean", "deviation", "95 % interval"
     for column in ("variant", *columns):
         table.add_column(
-            column, justify="left" if column == "variant" else "right"
+            column,
+            justify="left" if column == "variant" else "right",
+            overflow="fold",
         )
     for row in rows:
         table.add_row(
