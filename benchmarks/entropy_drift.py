@@ -18,6 +18,7 @@ the more. Only the last update, along the plain objective, asks for less.
 
 import csv
 import dataclasses
+import math
 import pathlib
 from typing import NamedTuple
 
@@ -26,7 +27,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.table import Table
 
@@ -36,6 +36,7 @@ from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 from experiments.gridworld.context import no_context
 from experiments.gridworld.life import Life, make_life
 from experiments.gridworld.schedule import Schedule
+from experiments.gridworld.study import lane_sharding
 from experiments.gridworld.variants import Variant
 
 _PHASES = 10  # parts of a period
@@ -121,11 +122,8 @@ def _measure(options: Options, length: int) -> Drift:
             lambda state, _: step(state), state, length=meta_steps
         )
 
-    devices = np.array(jax.devices())
-    lanes = NamedSharding(
-        Mesh(devices, ("lanes",)),
-        PartitionSpec("lanes" if len(logits) % len(devices) == 0 else None),
-    )
+    devices = jax.devices()
+    lanes = lane_sharding(devices[: math.gcd(len(logits), len(devices))])
     advance = jax.jit(jax.vmap(phase), in_shardings=lanes, out_shardings=lanes)
     state = jax.jit(jax.vmap(init))(logits, jax.vmap(jax.random.key)(seeds))
     state = jax.device_put(state, lanes)

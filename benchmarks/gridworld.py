@@ -10,22 +10,17 @@ update. Bootstrapping and its meta-gradient are overhead.
 """
 
 import dataclasses
-import datetime
-import json
-import pathlib
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import tyro
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import record
 from experiments import processes
 from experiments.gridworld import study
 from experiments.gridworld.build import Setting
@@ -77,7 +72,8 @@ def main() -> None:
                 rows.append(_row(variant, lanes, options.seconds))
     console.print(_table(rows))
     if options.out:
-        _write(options, rows)
+        devices = [str(device) for device in jax.devices()]
+        record.write(options.out, options, devices=devices, rows=rows)
 
 
 def _row(variant: Variant, lanes: int, seconds: float) -> dict[str, Any]:
@@ -115,11 +111,10 @@ def _steps_per_second(variant: Variant, lanes: int, seconds: float) -> float:
 
 def _peak(seconds: float) -> float:
     """Operations per second of 16x256x256 products on all devices at once."""
-    devices = np.array(jax.devices())
-    lanes = NamedSharding(Mesh(devices, ("lanes",)), PartitionSpec("lanes"))
+    devices = jax.devices()
     x = jnp.ones((len(devices), 16, _HIDDEN))
     w = jnp.ones((len(devices), _HIDDEN, _HIDDEN)) / _HIDDEN
-    x, w = jax.device_put((x, w), lanes)
+    x, w = jax.device_put((x, w), study.lane_sharding(devices))
     products = 1_000
 
     @jax.jit
@@ -155,20 +150,6 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             f"{row['share']:.0%}",
         )
     return table
-
-
-def _write(options: Options, rows: list[dict[str, Any]]) -> None:
-    record = {
-        "date": datetime.date.today().isoformat(),
-        "options": dataclasses.asdict(options),
-        "devices": [str(device) for device in jax.devices()],
-        "processor": platform.processor() or platform.machine(),
-        "jax": jax.__version__,
-        "rows": rows,
-    }
-    path = pathlib.Path(options.out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,6 @@ one process: a machine that slows down slows both.
 """
 
 import dataclasses
-import datetime
-import json
-import pathlib
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +28,7 @@ from rich.table import Table
 
 from actors.environment import MID, Spec
 from actors.transition import Transition, Unroll
+from benchmarks import record
 from experiments import processes
 from learner import build
 from learner import learner as learner_lib
@@ -81,7 +78,14 @@ def main() -> None:
     seconds = _time(steps, options.rounds)
     _print(options, steps, seconds)
     if options.out:
-        _write(options, steps, seconds)
+        record.write(
+            options.out,
+            options,
+            device=str(jax.local_devices()[0]),
+            plain_seconds=statistics.median(seconds[0]),
+            rows=_rows(steps, seconds),
+            all_seconds=seconds,
+        )
 
 
 def _config(options: Options, *, inner: int, bootstrap: int) -> Config:
@@ -197,22 +201,6 @@ def _print(options: Options, steps, seconds) -> None:
             f"{row['over_ideal']:.2f}",
         )
     Console().print(table)
-
-
-def _write(options: Options, steps, seconds) -> None:
-    record = {
-        "date": datetime.date.today().isoformat(),
-        "options": dataclasses.asdict(options),
-        "device": str(jax.local_devices()[0]),
-        "processor": platform.processor() or platform.machine(),
-        "jax": jax.__version__,
-        "plain_seconds": statistics.median(seconds[0]),
-        "rows": _rows(steps, seconds),
-        "all_seconds": seconds,
-    }
-    path = pathlib.Path(options.out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

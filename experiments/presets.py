@@ -7,7 +7,6 @@ recalled from the paper's tables and unverified, [D] ours.
 import dataclasses
 from collections.abc import Callable
 
-from experiments.command_line import choose
 from learner.config import (
     ActorsConfig,
     CheckpointConfig,
@@ -136,12 +135,3 @@ PRESETS: dict[str, Callable[[], Config]] = {
     "atari": atari,
     "atari-paper": atari_paper,
 }
-
-
-def preset(name: str) -> Config:
-    """The configuration of that name.
-
-    Raises:
-      ConfigError: naming the allowed names and the nearest.
-    """
-    return choose(PRESETS, name)

@@ -103,14 +103,8 @@ def actor_critic_loss(
         values = network.values(params, rollout.observation[:-1])
         # On its own, since only T states are differentiated.
         last = network.values(params, rollout.observation[-1])
-        returns = rlax.lambda_returns(
-            r_t=rollout.reward,
-            discount_t=jnp.full_like(rollout.reward, discount),
-            v_t=jnp.append(values[1:], last),
-            lambda_=trace,
-            stop_target_gradients=True,
-        )
-        advantage = returns - values
+        after = jnp.append(values[1:], last)
+        advantage = _returns(rollout, after, discount, trace) - values
         policy_loss, negative_entropy = _policy_terms(
             network, params, rollout, jax.lax.stop_gradient(advantage)
         )
@@ -140,12 +134,7 @@ def policy_objective(
         values = jax.lax.stop_gradient(
             network.values(params, rollout.observation)
         )
-        returns = rlax.lambda_returns(
-            r_t=rollout.reward,
-            discount_t=jnp.full_like(rollout.reward, discount),
-            v_t=values[1:],
-            lambda_=trace,
-        )
+        returns = _returns(rollout, values[1:], discount, trace)
         policy_loss, negative_entropy = _policy_terms(
             network, params, rollout, returns - values[:-1]
         )
@@ -173,6 +162,19 @@ def predict(network: Network) -> Callable[[PyTree, Rollout], Prediction]:
         return Prediction(logits, jnp.zeros_like(ones), ones)
 
     return prediction
+
+
+def _returns(
+    rollout: Rollout, after: jax.Array, discount: float, trace: float
+) -> jax.Array:
+    """G_t, constants, from the values after each step."""
+    return rlax.lambda_returns(
+        r_t=rollout.reward,
+        discount_t=jnp.full_like(rollout.reward, discount),
+        v_t=after,
+        lambda_=trace,
+        stop_target_gradients=True,
+    )
 
 
 def _policy_terms(network: Network, params, rollout: Rollout, advantage):

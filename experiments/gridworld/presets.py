@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from experiments.command_line import choose
 from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 
 
@@ -31,12 +30,3 @@ PRESETS: dict[str, Callable[[], GridworldConfig]] = {
     "paper": paper,
     "quick": quick,
 }
-
-
-def preset(name: str) -> GridworldConfig:
-    """The configuration of that name.
-
-    Raises:
-      ConfigError: naming the allowed names and the nearest.
-    """
-    return choose(PRESETS, name)

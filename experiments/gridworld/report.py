@@ -41,6 +41,7 @@ class Result(NamedTuple):
 
     row: Row
     step: np.ndarray  # [N]
+    reward: np.ndarray  # [seeds, N], mean per step over each row
     returns: np.ndarray  # [seeds, N], summed up to each step
     hyperparam: np.ndarray  # [seeds, N]
 
@@ -82,7 +83,8 @@ def _results(config: GridworldConfig, folder: pathlib.Path) -> Iterable[Result]:
             float(np.std(last, ddof=1)) if several else math.nan,
             float(_half_interval(last)) if several else math.nan,
         )
-        yield Result(row, seeds[0].step, returns, hyperparam)
+        reward = np.stack([seed.reward for seed in seeds])
+        yield Result(row, seeds[0].step, reward, returns, hyperparam)
 
 
 def _best(results: Sequence[Result]) -> list[Result]:
@@ -162,9 +164,7 @@ def _shade_both(
     def grouped(y: np.ndarray) -> np.ndarray:
         return np.stack([y[..., rows].mean(-1) for rows in groups], axis=-1)
 
-    reward = np.diff(result.returns, prepend=0.0)
-    reward /= np.diff(result.step, prepend=0)
-    _shade(axes[0], grouped(x), grouped(reward), _label(result.row))
+    _shade(axes[0], grouped(x), grouped(result.reward), _label(result.row))
     survived = result.hyperparam[~np.isnan(result.hyperparam[:, -1])]
     _shade(axes[1], grouped(x), grouped(survived), _label(result.row))
     axes[0].set_ylabel("reward per step")

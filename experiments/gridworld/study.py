@@ -135,14 +135,18 @@ def _plan(config: GridworldConfig, variant: Variant) -> Plan:
     return Plan(per_row, per_call, max(rows // per_call, 1), per_row * steps)
 
 
+def lane_sharding(devices: Sequence[jax.Device]) -> NamedSharding:
+    """Shares the first axis of arrays out among these devices."""
+    mesh = Mesh(np.array(devices), ("lanes",))
+    return NamedSharding(mesh, PartitionSpec("lanes"))
+
+
 def compile_lanes(
     config: GridworldConfig, structure: Variant, devices: Sequence[jax.Device]
 ) -> Program:
     """The program of all lanes that share a structure, over these devices."""
     plan = _plan(config, structure)
-    lanes = NamedSharding(
-        Mesh(np.array(devices), ("lanes",)), PartitionSpec("lanes")
-    )
+    lanes = lane_sharding(devices)
 
     def init(key: jax.Array, setting: Setting) -> LifeState:
         return build_life(config, structure, setting).init(key)

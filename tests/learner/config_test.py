@@ -6,7 +6,8 @@ import pathlib
 import pytest
 import yaml
 
-from experiments.presets import PRESETS, preset
+from experiments.command_line import choose
+from experiments.presets import PRESETS
 from learner.config import Config, ConfigError
 from learner.config_check import check
 from learner.config_file import differences, load, save
@@ -54,7 +55,7 @@ every_preset = pytest.mark.parametrize("name", PRESETS)
 @every_preset
 @pytest.mark.parametrize("algorithm", ["impala", "stacx", "bmg"])
 def test_presets_pass_the_check(name, algorithm):
-    check(changed(preset(name), algorithm=algorithm))
+    check(changed(choose(PRESETS, name), algorithm=algorithm))
 
 
 def test_only_impala_has_no_auxiliary_heads():
@@ -251,8 +252,8 @@ def test_numbers_at_the_edge_of_what_works_pass(changes):
 @every_preset
 def test_presets_survive_a_file(name, tmp_path):
     path = tmp_path / "config.yaml"
-    save(preset(name), path)
-    assert load(path, Config()) == preset(name)
+    save(choose(PRESETS, name), path)
+    assert load(path, Config()) == choose(PRESETS, name)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -276,7 +277,7 @@ def test_every_field_survives_a_file(field, tmp_path):
 
 def test_saving_in_vain_leaves_the_file_that_was_there(tmp_path, monkeypatch):
     path = tmp_path / "config.yaml"
-    save(preset("catch"), path)
+    save(choose(PRESETS, "catch"), path)
 
     def on_a_full_disk(self, text):
         with self.open("w") as file:
@@ -285,8 +286,8 @@ def test_saving_in_vain_leaves_the_file_that_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pathlib.Path, "write_text", on_a_full_disk)
     with pytest.raises(OSError, match="No space"):
-        save(preset("atari"), path)
-    assert load(path, Config()) == preset("catch")
+        save(choose(PRESETS, "atari"), path)
+    assert load(path, Config()) == choose(PRESETS, "catch")
 
 
 def load_text(text, tmp_path, base=None):
@@ -296,7 +297,7 @@ def load_text(text, tmp_path, base=None):
 
 
 def test_fields_that_a_file_lacks_stay_as_they_are(tmp_path):
-    base = preset("catch")
+    base = choose(PRESETS, "catch")
     text = "seed: 5\nmeta: {clip: 1, tuned: [trace]}\n"
     assert load_text(text, tmp_path, base) == changed(
         base, seed=5, meta__clip=1.0, meta__tuned=("trace",)
@@ -386,4 +387,4 @@ def test_a_field_differs_unless_it_is_free(field):
 
 
 def test_equal_configurations_do_not_differ():
-    assert differences(preset("catch"), preset("catch")) == {}
+    assert differences(choose(PRESETS, "catch"), choose(PRESETS, "catch")) == {}

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from experiments.command_line import choose
 from experiments.gridworld import curves, report, run, study
 from experiments.gridworld.config import (
     ActorCriticConfig,
@@ -13,7 +14,7 @@ from experiments.gridworld.config import (
     QLambdaConfig,
     WorldConfig,
 )
-from experiments.gridworld.presets import preset
+from experiments.gridworld.presets import PRESETS
 from experiments.gridworld.variants import Variant, check, expand
 from learner import config_file
 from learner.config import ConfigError
@@ -199,11 +200,11 @@ def test_bad_input_is_refused_in_one_line(flags, message):
 
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(ConfigError, match="'quik'; allowed: .*: quick"):
-        preset("quik")
+        choose(PRESETS, "quik")
 
 
 def test_the_paper_has_both_agents_and_fifty_seeds():
-    config = preset("paper")
+    config = choose(PRESETS, "paper")
     check(config)
     families = {variant.family for variant in expand(config)}
     assert families == {
