@@ -31,13 +31,13 @@ class ActorCriticConfig:
     # K, inner updates of a meta-step.
     K: tuple[int, ...] = (1,)
     # L, bootstrap updates of a meta-step (bmg).
-    L: tuple[int, ...] = (2,)
+    L: tuple[int, ...] = (4,)
     # Entropy weights (fixed) [R].
     entropy: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.8)
     # Entropy weights of the outer loss (mg) [R].
     outer_entropy: tuple[float, ...] = (0.0, 0.1)
     # Learning rates of the meta-optimiser [R].
-    meta_rate: tuple[float, ...] = (1e-3,)
+    meta_rate: tuple[float, ...] = (2e-4,)
     # Layers of the schedule's network [R]; [M]: one of 32.
     meta_sizes: tuple[int, ...] = (64, 64)
     # Roll-outs whose mean rewards are the reward context [R].
@@ -48,8 +48,10 @@ class ActorCriticConfig:
     length: int = 16
     # Discount of the returns [R].
     discount: float = 0.99
-    # Mixing parameter of the returns: 1 for n-step returns [R], 0 for one step.
-    trace: float = 1.0
+    # Mixing parameter of the returns, 0 for one step and 1 for all steps of a
+    # roll-out. "n-step returns" [R] of no stated n; at 1 their noise drives the
+    # weight of a long bootstrap up [D].
+    trace: float = 0.9
     # Weight of the mean squared error of the values [D]: with 0.25 some seeds
     # diverge within a million steps.
     value_weight: float = 0.1

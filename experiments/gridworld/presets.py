@@ -10,7 +10,7 @@ def paper() -> GridworldConfig:
     return GridworldConfig(
         agent=("ac", "q-lambda"),
         context=("none", "reward"),
-        ac=ActorCriticConfig(L=(1, 2, 15), meta_rate=(1e-3, 2e-4)),
+        ac=ActorCriticConfig(K=(1, 3), L=(1, 4, 15), meta_rate=(2e-4, 5e-5)),
     )
 
 
@@ -21,7 +21,10 @@ def quick() -> GridworldConfig:
         seeds=4,
         resolution=2_000,
         ac=ActorCriticConfig(
-            L=(1, 2), entropy=(0.1, 0.2, 0.4), outer_entropy=(0.1,)
+            L=(4, 15),
+            entropy=(0.2, 0.4, 0.8),
+            outer_entropy=(0.1,),
+            meta_rate=(5e-4,),
         ),
     )
 

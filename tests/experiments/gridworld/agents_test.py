@@ -60,10 +60,10 @@ def test_the_actor_critic_loss_is_its_formula(trace):
         )
         advantage = ahead - values[t]
         pi = np.exp(logits[t]) / np.exp(logits[t]).sum()
-        entropy = -sum(p * np.log(p) for p in pi)
+        negative_entropy = np.mean([p * np.log(p) for p in pi])
         expected -= np.log(pi[batch.action[t]]) * advantage / T
         expected += 0.25 * advantage**2 / T
-        expected -= 0.3 * entropy / T
+        expected += 0.3 * negative_entropy / T
     np.testing.assert_allclose(total, expected, rtol=1e-12)
     assert metrics["hyperparam"] == 0.3
 
