@@ -8,9 +8,7 @@ Three factories with one face, `MetaLearner(init, step)`:
 * `standard`: w <- w - beta grad_w f(x_K(w)), meta-gradients as in STACX;
 * `bootstrapped`: w <- w - beta grad_w mu(x~, x_K(w)), BMG.
 
-`K` counts inner updates, `L` bootstrap updates. Updates are unrolled in
-Python, not scanned: there are few, and XLA runs convolutions inside a loop
-many times slower on CPUs.
+`K` counts inner updates, `L` bootstrap updates.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from meta.loop import Loop, unrolled
 from meta.matching import Matching
 from meta.update import Batch, InnerState, Metrics, PyTree, Update
 
@@ -96,8 +95,8 @@ def fixed(update: Update, *, num_inner: int = 1) -> MetaLearner:
         state: MetaState, window: Sequence[Batch]
     ) -> tuple[MetaState, Metrics]:
         _check_length(window, num_inner)
-        path, metrics = _follow(update, state.inner, state.meta_params, window)
-        return state._replace(inner=path[-1]), {"inner": _mean(metrics)}
+        inner, metrics = _follow(update, state.inner, state.meta_params, window)
+        return state._replace(inner=inner), {"inner": _mean(metrics)}
 
     return MetaLearner(init, step, window=num_inner, stride=num_inner)
 
@@ -128,13 +127,13 @@ def standard(
     def meta_loss(meta_params, state, window):
         _check_length(window, size)
         split = batches.split(window, num_inner, 1)
-        path, metrics = _follow(
+        inner, metrics = _follow(
             inner_update, state.inner, meta_params, split.inner
         )
         value = objective(
-            path[-1].params, path[0].params, meta_params, split.matching
+            inner.params, state.inner.params, meta_params, split.matching
         )
-        aux = path[-1], state.bootstrap_opt_state, {"inner": _mean(metrics)}
+        aux = inner, state.bootstrap_opt_state, {"inner": _mean(metrics)}
         return value, aux
 
     def init(params: PyTree, meta_params: PyTree) -> MetaState:
@@ -163,6 +162,7 @@ def bootstrapped(
     num_bootstrap: int = 1,
     continue_after: int | None = None,
     batches: Batches = next_batches,
+    loop: Loop = unrolled,
 ) -> MetaLearner:
     """Bootstrapped meta-gradients (BMG paper, section 3).
 
@@ -187,6 +187,7 @@ def bootstrapped(
         parameters under the learned rule). Default K; with K = 0 it must be
         given, since going on from x_0 would learn nothing.
       batches: `next_batches` or `same_batches`.
+      loop: over the updates, `unrolled` or `scanned`.
 
     Raises:
       ValueError: where a count is out of its range.
@@ -207,31 +208,31 @@ def bootstrapped(
     def meta_loss(meta_params, state, window):
         _check_length(window, size)
         split = batches.split(window, num_inner, num_bootstrap)
-        path, metrics = _follow(
-            inner_update, state.inner, meta_params, split.inner
+        cut = kept - num_inner
+        inner, metrics = _follow(
+            inner_update, state.inner, meta_params, split.inner, loop
         )
         # Stop-gradient: the bootstrap is a constant of the meta-parameters.
-        start, constant = lax.stop_gradient((path[-1], meta_params))
-        ahead, ahead_metrics = _follow(
-            inner_update, start, constant, split.bootstrap[:-1]
+        start, constant = lax.stop_gradient((inner, meta_params))
+        kept_inner, more = _follow(
+            inner_update, start, constant, split.bootstrap[:cut], loop
+        )
+        ahead, _ = _follow(
+            inner_update, kept_inner, constant, split.bootstrap[cut:-1], loop
         )
         bootstrap, plain_metrics = plain_update.apply(
-            ahead[-1]._replace(opt_state=state.bootstrap_opt_state),
+            ahead._replace(opt_state=state.bootstrap_opt_state),
             constant,
             split.bootstrap[-1],
         )
         value = matching(
-            path[-1].params,
+            inner.params,
             lax.stop_gradient(bootstrap.params),
             meta_params,
             split.matching,
         )
-        inner = (path + ahead[1:])[kept]
-        told = {
-            "inner": _mean((metrics + ahead_metrics)[:kept]),
-            "bootstrap": plain_metrics,
-        }
-        return value, (inner, bootstrap.opt_state, told)
+        told = {"inner": _mean(metrics + more), "bootstrap": plain_metrics}
+        return value, (kept_inner, bootstrap.opt_state, told)
 
     def init(params: PyTree, meta_params: PyTree) -> MetaState:
         return MetaState(
@@ -275,15 +276,18 @@ def _meta_step(meta_loss, meta_optimiser):
 
 
 def _follow(
-    update: Update, state: InnerState, meta_params: PyTree, batches
-) -> tuple[list[InnerState], list[Metrics]]:
-    """Applies an update once per batch: [x_0, …, x_n] and n metrics."""
-    path, metrics = [state], []
-    for batch in batches:
-        state, info = update.apply(state, meta_params, batch)
-        path.append(state)
-        metrics.append(info)
-    return path, metrics
+    update: Update,
+    state: InnerState,
+    meta_params: PyTree,
+    batches: Sequence[Batch],
+    loop: Loop = unrolled,
+) -> tuple[InnerState, list[Metrics]]:
+    """Applies an update once per batch: the last state, and all metrics."""
+
+    def body(state: InnerState, batch: Batch) -> tuple[InnerState, Metrics]:
+        return update.apply(state, meta_params, batch)
+
+    return loop(body, state, batches)
 
 
 def _mean(metrics: list[Metrics]) -> Any:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from meta.bootstrap import MetaLearner
+from meta.loop import Loop, unrolled
 from meta.update import Update
 
 PyTree = Any
@@ -29,6 +30,7 @@ class Agent(NamedTuple):
     rule: the update rule that it learns by between one roll-out and the next.
     learner: the same rule with its meta-learning.
     length: T.
+    loop: over the roll-outs between two meta-steps.
     """
 
     init: Callable[[jax.Array], PyTree]
@@ -36,3 +38,4 @@ class Agent(NamedTuple):
     rule: Update
     learner: MetaLearner
     length: int
+    loop: Loop = unrolled

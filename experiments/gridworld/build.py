@@ -27,6 +27,7 @@ from experiments.gridworld.variants import Variant
 from learner.optimisers import make_meta_optimiser, make_optimiser
 from meta import bootstrap, matching
 from meta.bootstrap import MetaLearner
+from meta.loop import scanned
 from meta.update import gradient_update
 
 
@@ -181,12 +182,12 @@ def q_lambda_agent(
             num_inner=0,
             num_bootstrap=variant.L,
             continue_after=variant.L - 1,
+            loop=scanned,
         )
 
     learner = {"fixed": fixed, "bmg": bmg}[variant.method]()
-    agent = Agent(
-        net.init, q_lambda.act(net, schedule), rule, learner, length=1
-    )
+    act = q_lambda.act(net, schedule)
+    agent = Agent(net.init, act, rule, learner, length=1, loop=scanned)
     return agent, q.memory
 
 

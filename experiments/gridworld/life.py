@@ -63,8 +63,9 @@ def make_life(
 
     A meta-step sees the roll-outs b_0 … b_S, S = `agent.learner.stride`: b_0
     was made by its first parameters x_0, and b_i by x_i, which `agent.rule`
-    gives. `agent.learner` computes the same x_i again, with gradients; the
-    compiler sees that they are the same, and computes them once. The last
+    gives. `agent.learner` computes the same x_i again, with gradients; where
+    both loops are unrolled, the compiler sees that they are the same, and
+    computes them once. The last
     roll-out was made by the parameters that are kept, and is the next b_0: each
     is learned from once.
 
@@ -126,14 +127,21 @@ def make_life(
 
     def step(state: LifeState) -> tuple[LifeState, Record]:
         keys = jax.random.split(jax.random.wrap_key_data(state.key), stride + 1)
-        inner, w = state.meta.inner, state.meta.meta_params
-        experience, rollouts = state.experience, [state.ahead]
-        for rollout_key in keys[1:]:
-            inner, _ = agent.rule.apply(inner, w, rollouts[-1])
+        w = state.meta.meta_params
+
+        def learn_and_act(carry, rollout_key):
+            inner, experience, newest = carry
+            inner, _ = agent.rule.apply(inner, w, newest)
             experience, newest = rollout(
                 inner.params, w, experience, rollout_key
             )
-            rollouts.append(newest)
+            return (inner, experience, newest), newest
+
+        start = state.meta.inner, state.experience, state.ahead
+        (_, experience, _), made = agent.loop(
+            learn_and_act, start, list(keys[1:])
+        )
+        rollouts = [state.ahead, *made]
         meta, metrics = agent.learner.step(state.meta, rollouts[:window])
         rewards = jnp.stack([r.reward for r in rollouts[:-1]])
         told = metrics["inner"]

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from meta import bootstrap as bootstrap_lib
+from meta import loop as loop_lib
 from meta import matching as matching_lib
 from meta import update as update_lib
 
@@ -428,6 +429,29 @@ def test_jit_and_donation_change_nothing():
             actual,
             expected,
         )
+
+
+def test_a_scanned_loop_changes_nothing():
+    mu = matching_lib.squared_distance()
+
+    def stepped(loop):
+        learner = bootstrap_lib.bootstrapped(
+            LAYERED,
+            PLAIN_LAYERED,
+            mu,
+            optax.sgd(1e-3, 0.9),
+            num_inner=2,
+            num_bootstrap=4,
+            continue_after=4,
+            loop=loop,
+        )
+        return jax.jit(learner.step)(*layered_problem(learner))
+
+    jax.tree.map(
+        lambda a, e: np.testing.assert_allclose(a, e, 1e-5, 1e-7),
+        stepped(loop_lib.scanned),
+        stepped(loop_lib.unrolled),
+    )
 
 
 # Refusals.
