@@ -36,10 +36,10 @@ comma := ,
 INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all lint bench clean
+.PHONY: help train test test-all lint bench bench-check clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' \
 	  Makefile
 
 train: $(INSTALLED) ## train a BMG agent on Pong, about ten minutes
@@ -56,8 +56,11 @@ lint: $(INSTALLED) ## style and types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy $(PACKAGES)
 
-bench: $(INSTALLED) ## time the meta-step against plain gradient steps
-	@.venv/bin/python -m benchmarks.meta_step $(ARGS)
+bench: $(INSTALLED) ## how fast each stage is here, about half an hour
+	@.venv/bin/bmg bench $(ARGS)
+
+bench-check: $(INSTALLED) ## the ratios that a change could spoil, two minutes
+	@.venv/bin/bmg bench --preset check $(ARGS)
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \

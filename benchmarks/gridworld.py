@@ -10,8 +10,6 @@ update. Bootstrapping and its meta-gradient are overhead.
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import record
+from benchmarks.timing import per_second
 from experiments import processes
 from experiments.gridworld import study
 from experiments.gridworld.build import Setting
@@ -37,9 +36,9 @@ _FORWARD = 2 * (
 # (1 each) and the gradient of one (2 more).
 _PASSES = {"ac": 7, "q-lambda": 4}
 _VARIANTS = (
-    Variant("ac", "fixed", weight=0.2),
+    Variant("ac", "fixed", weight=0.4),
     Variant("ac", "mg", "reward", K=1, weight=0.1, meta_rate=1e-4),
-    Variant("ac", "bmg", "reward", K=1, L=2, meta_rate=1e-4),
+    Variant("ac", "bmg", "reward", K=1, L=4, meta_rate=1e-4),
     Variant("ac", "bmg", "reward", K=1, L=15, meta_rate=1e-4),
     Variant("q-lambda", "fixed", weight=0.1),
     Variant("q-lambda", "bmg", "reward", K=0, L=16, meta_rate=1e-4),
@@ -106,7 +105,7 @@ def _steps_per_second(variant: Variant, lanes: int, seconds: float) -> float:
         state, _ = program.advance(state, setting)
         jax.block_until_ready(state)
 
-    return total * program.plan.call_steps * _rate(call, seconds)
+    return total * program.plan.call_steps * per_second(call, seconds)
 
 
 def _peak(seconds: float) -> float:
@@ -121,18 +120,8 @@ def _peak(seconds: float) -> float:
     def loop(x, w):
         return jax.lax.fori_loop(0, products, lambda _, x: x @ w, x)
 
-    rate = _rate(lambda: jax.block_until_ready(loop(x, w)), seconds)
+    rate = per_second(lambda: jax.block_until_ready(loop(x, w)), seconds)
     return rate * products * len(devices) * 2 * 16 * _HIDDEN**2
-
-
-def _rate(call: Callable[[], object], seconds: float) -> float:
-    """Calls per second, at least three."""
-    call()  # compiles
-    count, start = 0, time.perf_counter()
-    while count < 3 or time.perf_counter() - start < seconds:
-        call()
-        count += 1
-    return count / (time.perf_counter() - start)
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -14,6 +14,7 @@ usage: bmg COMMAND …
 
   train      trains an agent: bmg train --preset quick
   gridworld  the paper's grid worlds: bmg gridworld --preset quick
+  bench      how fast each stage is here: bmg bench --preset check
 
 `bmg COMMAND --help` lists every setting.
 """
@@ -39,7 +40,7 @@ def _run(arguments: list[str]) -> int:
         print(_USAGE)
         return 0
     command, *rest = arguments
-    commands = {"train": _train, "gridworld": _gridworld}
+    commands = {"train": _train, "gridworld": _gridworld, "bench": _bench}
     if command not in commands:
         close = difflib.get_close_matches(command, commands, n=1, cutoff=0.0)
         raise ConfigError(f"unknown command {command!r}; nearest: {close[0]}")
@@ -65,6 +66,12 @@ def _gridworld(arguments: list[str]) -> int:
     from experiments.gridworld import run
 
     return run.main(arguments)
+
+
+def _bench(arguments: list[str]) -> int:
+    from benchmarks import bench
+
+    return bench.main(arguments)
 
 
 def parse_train(arguments: list[str]) -> Config:

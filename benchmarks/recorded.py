@@ -1,0 +1,35 @@
+"""Unrolls that look like Atari's, without playing."""
+
+import numpy as np
+
+from actors.environment import MID, Spec
+from actors.transition import Transition, Unroll
+
+ATARI = Spec(6, (4, 84, 84), np.dtype(np.uint8), stack=4, frames_per_step=4)
+
+
+def random_unroll(
+    columns: int, *, length: int = 20, stacked: bool = False
+) -> Unroll:
+    """B columns of one long game: `[T+1, B, …]`.
+
+    Args:
+      columns: B.
+      length: T.
+      stacked: send whole stacks, as EnvPool gives them.
+    """
+    rng = np.random.default_rng(0)
+    rows = (length + 1, columns)
+    stack, height, width = ATARI.observation_shape
+    channels = stack if stacked else 1
+    transitions = Transition(
+        rng.integers(0, 256, (*rows, channels, height, width), np.uint8),
+        np.full(rows, MID, np.int8),
+        rng.normal(size=rows).astype(np.float32),
+        np.ones(rows, np.float32),
+        rng.integers(0, ATARI.num_actions, rows, np.int32),
+        rng.normal(size=(*rows, ATARI.num_actions)).astype(np.float32),
+    )
+    shape = (columns, 0 if stacked else stack - 1, height, width)
+    older = rng.integers(0, 256, shape, np.uint8)
+    return Unroll(transitions, older, (), np.zeros(columns, np.int32))

@@ -1,0 +1,73 @@
+"""What Ray's object store carries from stub actors to one consumer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import ray
+
+from actors.episode import Episode
+from actors.pool import RayPool
+from actors.transition import Unroll
+from actors.unroll import Unroller
+from benchmarks.recorded import random_unroll
+from benchmarks.row import Row
+from benchmarks.timing import per_second
+from experiments import processes
+
+PyTree = Any
+_IN_FLIGHT = 2
+
+
+class Recorded(Unroller):
+    """An `Unroller` that gives the same unroll again and again."""
+
+    def __init__(self, recorded: Unroll):
+        self._recorded = recorded
+
+    def unroll(
+        self, params: PyTree, version: int
+    ) -> tuple[Unroll, list[Episode]]:
+        """The recorded unroll; no game ends."""
+        del params, version
+        return self._recorded, []
+
+
+def transport_rows(
+    counts: tuple[int, ...], columns: int, seconds: float
+) -> Iterator[Row]:
+    """Unrolls per second by actors, with single frames and whole stacks."""
+    for stacked in (False, True):
+        unroll = random_unroll(columns, stacked=stacked)
+        size = sum(x.nbytes for x in jax.tree.leaves(unroll))
+        for count in counts:
+            rate = _rate(unroll, count, size, seconds)
+            kind = "stacks" if stacked else "single frames"
+            yield Row(
+                "transport",
+                f"{count} actors, {kind}",
+                rate,
+                "unrolls/s",
+                note=f"{rate * size / 1e6:,.0f} MB/s, "
+                f"{rate * columns * 20:,.0f} agent steps/s",
+            )
+
+
+def _rate(unroll: Unroll, count: int, size: int, seconds: float) -> float:
+    ray.init(
+        num_cpus=count,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=4 * count * _IN_FLIGHT * size + 256 * 2**20,
+    )
+    pool = RayPool(
+        lambda offset: Recorded(unroll),
+        count=count,
+        in_flight=_IN_FLIGHT,
+        env_vars=processes.actor_variables(),
+    )
+    pool.publish((), 0)
+    rate = per_second(pool.collect, seconds, warm_up=10 * count)
+    pool.close()
+    ray.shutdown()
+    return rate
