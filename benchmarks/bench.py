@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> int:
         if problem:
             failed.append(f"{name}, {torso}")
             console.print(f"{name}, {torso}: not run:\n{problem}")
-    rows = [_with_bound(row, rows) for row in rows]
+    rows = [with_bound(row, rows) for row in rows]
     console.print(_table(rows))
     record.write(
         f"{options.out}/bench.json",
@@ -152,7 +152,7 @@ def _run(job: stage.Options) -> tuple[list[Row], str]:
         return [Row(**row) for row in json.loads(out.read_text())], ""
 
 
-def _with_bound(row: Row, rows: list[Row]) -> Row:
+def with_bound(row: Row, rows: list[Row]) -> Row:
     """End to end on shared cores: no faster than one stage after the other.
 
     1 / (1 / env + 1 / infer + 1 / learner), each with all cores to itself.

@@ -80,9 +80,15 @@ def pong_cpu() -> Config:
         task="Pong-v5",
         frames=10_000_000,
         network=NetworkConfig(torso="small", hidden=256),
-        # Few environments for each batch: the lag stays at some updates.
+        # Few environments for each batch: the lag stays at some updates. Two
+        # unrolls in flight: with one the actor idles while it is fetched.
         actors=ActorsConfig(
-            count=1, envs=16, envs_per_step=8, columns=8, timeout=120.0
+            count=1,
+            envs=16,
+            envs_per_step=8,
+            columns=8,
+            in_flight=2,
+            timeout=120.0,
         ),
         # A trace of 0.9: returns of 20 steps are mostly noise at first.
         loss=LossConfig(reduction="mean", trace=0.9, entropy_weight=0.003),

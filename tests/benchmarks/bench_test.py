@@ -1,0 +1,93 @@
+"""`bmg bench`: refusals, bounds, and one stage for real."""
+
+import json
+import re
+
+import pytest
+
+from benchmarks import bench, timing
+from benchmarks.learner_step import ideal
+from benchmarks.recorded import ATARI, random_unroll
+from benchmarks.row import Row
+from experiments.main import main
+from learner.config import ConfigError
+
+ROWS = [
+    Row("env", "1 threads, 16 of 16 awaited", 1_000.0, "agent steps/s"),
+    Row("env", "2 threads, 16 of 16 awaited", 2_000.0, "agent steps/s"),
+    Row("infer", "small, batch 8", 3_000.0, "agent steps/s"),
+    Row("infer", "nature, batch 8", 9_000.0, "agent steps/s"),
+    Row("learner", "small, impala", 4_000.0, "samples/s"),
+    Row("learner", "small, bmg K=1 L=1", 500.0, "samples/s"),
+]
+
+
+@pytest.mark.parametrize("pair", ["1", "0.4", "1.0", "a.b", "1.4.2", ""])
+def test_pairs_that_are_none_are_named(pair):
+    with pytest.raises(ConfigError, match=re.escape(f"--pairs {pair}:")):
+        bench.main(["--pairs", pair])
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "learner"), [("impala", 4_000.0), ("bmg", 500.0)]
+)
+def test_the_bound_is_one_stage_after_the_other(
+    monkeypatch, algorithm, learner
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    row = Row("e2e", f"small, {algorithm}", 400.0, "agent steps/s")
+    # A second of each stage's best: the policy once per core.
+    bound = 1 / (1 / 2_000 + 1 / 6_000 + 1 / learner)
+    assert bench.with_bound(row, ROWS).ratio == pytest.approx(400 / bound)
+
+
+def test_without_all_stages_there_is_no_bound():
+    row = Row("e2e", "small, impala", 400.0, "agent steps/s")
+    assert bench.with_bound(row, ROWS[:3]) == row
+
+
+def test_the_ideal_is_the_papers_arithmetic_in_gradients():
+    """K = L = 1: inner 3, bootstrap 3, matching 5 passes; a gradient is 3."""
+    assert ideal(1, 1) == pytest.approx(11 / 3)
+    assert ideal(2, 2) == pytest.approx((6 + 6 + 6 + 5) / 3)
+
+
+def test_rounds_are_taken_in_turn():
+    order = []
+    seconds = timing.in_turn(
+        [lambda: order.append("a"), lambda: order.append("b")], rounds=3
+    )
+    assert order == list("ababab")
+    assert [len(times) for times in seconds] == [3, 3]
+
+
+@pytest.mark.parametrize(("stacked", "channels"), [(False, 1), (True, 4)])
+def test_recorded_unrolls_have_ataris_shapes(stacked, channels):
+    unroll = random_unroll(3, length=5, stacked=stacked)
+    rows = unroll.transitions
+    assert rows.observation.shape == (6, 3, channels, 84, 84)
+    assert unroll.stack.shape[1] + channels == ATARI.stack
+    assert {x.shape[:2] for x in rows} == {(6, 3)}
+
+
+def test_a_stage_runs_and_leaves_its_numbers(tmp_path, capsys):
+    arguments = ["--stages", "env", "--seconds", "0.1", "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as end:
+        main(["bench", *arguments])
+    assert end.value.code == 0
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert written["options"]["stages"] == ["env"]
+    assert len(written["rows"]) == 4
+    assert all(row["value"] > 0 for row in written["rows"])
+    assert "agent steps/s" in capsys.readouterr().out
+
+
+def test_a_stage_that_cannot_run_is_not_a_number(tmp_path, capsys):
+    arguments = ["--stages", "peer", "--torsos", "residual"]
+    with pytest.raises(SystemExit) as end:
+        main(["bench", *arguments, "--out", str(tmp_path)])
+    assert end.value.code == 1
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert written["rows"] == []
+    assert written["failed"] == ["peer, residual"]
+    assert "RLlib has no residual network" in capsys.readouterr().out
