@@ -108,6 +108,8 @@ class GridworldConfig:
     seeds: int = 50
     # The study's folder; runs/gridworld if empty.
     out: str = ""
+    # Run nothing: table and figures of the curves that are there.
+    report_only: bool = False
     # Steps that each row of a curve is the mean of.
     resolution: int = 2_500
     # Seeds that a device carries at a time.

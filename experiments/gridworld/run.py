@@ -22,10 +22,11 @@ from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.presets import PRESETS
 from experiments.gridworld.variants import check
 from learner import config_file
+from learner.config import ConfigError
 
 # What may differ between a study and its continuation: it can grow.
 _FREE = (
-    *("out", "seeds", "lanes", "platform", "devices"),
+    *("out", "report_only", "seeds", "lanes", "platform", "devices"),
     *("agent", "method", "context"),
     *("ac.K", "ac.L", "ac.entropy", "ac.outer_entropy", "ac.meta_rate"),
     *("q.L", "q.epsilon", "q.meta_rate"),
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> int:
         "experiments.main",
     )
     folder = pathlib.Path(config.folder)
+    if config.report_only and not (folder / "curves").is_dir():
+        raise ConfigError(f"--out {folder}: no study is there to report")
     config_file.claim(
         folder, config, GridworldConfig(), free=_FREE, command="bmg gridworld"
     )
@@ -49,10 +52,11 @@ def main(arguments: list[str]) -> int:
     from experiments.gridworld import report, study
 
     console = Console()
-    todo, done = study.planned_steps(config)
-    with _bar(console) as bar:
-        task = bar.add_task("compiling", total=todo, completed=done)
-        study.run(config, _teller(bar, task))
+    if not config.report_only:
+        todo, done = study.planned_steps(config)
+        with _bar(console) as bar:
+            task = bar.add_task("compiling", total=todo, completed=done)
+            study.run(config, _teller(bar, task))
     rows = report.report(config)
     console.print(_table(rows))
     console.print(f"study   {folder}", soft_wrap=True)

@@ -18,12 +18,20 @@ def test_a_study_ends_in_a_table_and_figures_once(bmg, tmp_path):
     assert "ac-bmg-reward" in command.text()
     curve = next((folder / "curves").glob("*/*"))
     written = curve.stat().st_mtime_ns
-    # Given again, it runs nothing again; another study is refused.
+    # Given again, or to report a larger study, it runs nothing again;
+    # another study is refused.
     again = bmg(*TINY, "--out", folder)
     assert again.wait(60) == 0, again.text()
+    larger = bmg(*TINY, "--out", folder, "--seeds", 9, "--report-only")
+    assert larger.wait(60) == 0, larger.text()
     assert curve.stat().st_mtime_ns == written
     other = bmg(*TINY, "--out", folder, "--world.period", 50)
     assert other.wait(60) == 2
     assert "world.period" in other.text()
     assert "another configuration" in other.text()
     assert (folder / "summary.csv").read_text() == table
+    nothing = tmp_path / "nothing"
+    none = bmg("gridworld", "--out", nothing, "--report-only")
+    assert none.wait(60) == 2
+    assert "no study is there to report" in none.text()
+    assert not nothing.exists()
