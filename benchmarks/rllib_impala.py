@@ -17,12 +17,12 @@ from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.env.wrappers.atari_wrappers import wrap_atari_for_new_api_stack
 
 _WARM_UP = 20.0  # seconds
+_COUNT = "num_env_steps_trained_lifetime"
 
 
 def main() -> None:
     """Trains for some seconds and counts the steps learned from."""
     options = json.loads(sys.argv[1])
-    gymnasium.register_envs(ale_py)
     tune.register_env("game", lambda _: _make(options["game"]))
     algorithm = _config(options).build_algo()
     _train(algorithm, _WARM_UP)
@@ -39,6 +39,7 @@ def main() -> None:
 
 
 def _make(game: str) -> gymnasium.Env:
+    gymnasium.register_envs(ale_py)  # in the process of each runner
     return wrap_atari_for_new_api_stack(
         gymnasium.make(f"ALE/{game}-v5", frameskip=1), dim=84, framestack=4
     )
@@ -70,13 +71,17 @@ def _config(options: dict) -> IMPALAConfig:
 
 
 def _train(algorithm, seconds: float) -> float:
-    """Trains at least so long; steps learned from since the start."""
-    start, result = time.perf_counter(), algorithm.train()
-    while time.perf_counter() - start < seconds:
-        result = algorithm.train()
-    return result["learners"]["__all_modules__"][
-        "num_env_steps_trained_lifetime"
-    ]
+    """Trains at least so long, to an iteration that tells of its learner.
+
+    Returns:
+      Steps learned from since the start.
+    """
+    start = time.perf_counter()
+    while True:
+        learners = algorithm.train().get("learners", {})
+        steps = learners.get("__all_modules__", {}).get(_COUNT)
+        if steps is not None and time.perf_counter() - start >= seconds:
+            return steps
 
 
 if __name__ == "__main__":
