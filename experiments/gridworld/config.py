@@ -31,7 +31,7 @@ class ActorCriticConfig:
     # K, inner updates of a meta-step.
     K: tuple[int, ...] = (1,)
     # L, bootstrap updates of a meta-step (bmg).
-    L: tuple[int, ...] = (4,)
+    L: tuple[int, ...] = (15,)
     # Entropy weights (fixed) [R].
     entropy: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4, 0.8)
     # Entropy weights of the outer loss (mg) [R].

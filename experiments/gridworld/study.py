@@ -39,16 +39,19 @@ class Lane(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How the steps of a life are cut: rows of curves, calls of the program."""
+    """How the steps of a life are cut: rows of curves, calls of the program.
 
+    The last call may make more rows than the curve keeps.
+    """
+
+    rows: int
     per_row: int  # meta-steps
     per_call: int  # rows
-    calls: int
     row_steps: int  # environment steps
 
     @property
-    def rows(self) -> int:
-        return self.per_call * self.calls
+    def calls(self) -> int:
+        return math.ceil(self.rows / self.per_call)
 
     @property
     def call_steps(self) -> int:
@@ -88,7 +91,7 @@ def planned_steps(config: GridworldConfig) -> tuple[int, int]:
     todo = done = 0
     for variant in expand(config):
         plan = _plan(config, variant)
-        steps = plan.rows * plan.row_steps
+        steps = plan.calls * plan.call_steps
         for seed in _seeds(config):
             todo += steps
             done += steps * curves.path(folder, variant.name, seed).exists()
@@ -132,7 +135,7 @@ def _plan(config: GridworldConfig, variant: Variant) -> Plan:
     per_row = max(round(config.resolution / steps), 1)
     rows = max(round(config.steps / (per_row * steps)), 1)
     per_call = math.ceil(rows / _CALLS)
-    return Plan(per_row, per_call, max(rows // per_call, 1), per_row * steps)
+    return Plan(rows, per_row, per_call, per_row * steps)
 
 
 def lane_sharding(devices: Sequence[jax.Device]) -> NamedSharding:
@@ -213,7 +216,7 @@ def _restored(
     """Calls that are done, where the lanes are, and their curves so far."""
     seeds = jnp.array([lane.seed for lane in chunk], jnp.uint32)
     state = program.init(jax.vmap(jax.random.key)(seeds), _settings(chunk))
-    shape = len(chunk), program.plan.rows
+    shape = len(chunk), program.plan.calls * program.plan.per_call
     records = Record(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
     found = checkpoints.restore((state, records))
     if found is None:
@@ -228,7 +231,7 @@ def _write_curves(
 ) -> None:
     step = plan.row_steps * np.arange(1, plan.rows + 1)
     for lane, reward, hyperparam in zip(chunk, *records, strict=True):
-        curve = curves.Curve(step, reward, hyperparam)
+        curve = curves.Curve(step, reward[: plan.rows], hyperparam[: plan.rows])
         curves.write(curves.path(folder, lane.variant.name, lane.seed), curve)
 
 

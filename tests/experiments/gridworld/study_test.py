@@ -142,6 +142,15 @@ def test_curves_count_their_steps(tmp_path):
     )
 
 
+def test_a_life_is_as_long_as_asked_for(tmp_path):
+    """205 rows are no multiple of the 3 that a call makes."""
+    config = tiny(tmp_path, agent=("ac",), method=("fixed",))
+    config = dataclasses.replace(config, steps=64 * 205)
+    study.run(config, silent)
+    curve = curves.read(curves.path(tmp_path, "ac-fixed-0.1", 1))
+    assert curve.step[-1] == config.steps == 64 * len(curve.reward)
+
+
 def test_the_report_is_the_mean_over_seeds(tmp_path):
     config = tiny(tmp_path)
     study.run(config, silent)
