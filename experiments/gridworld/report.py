@@ -241,5 +241,5 @@ def _save(
         fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0)
     )
     figure.tight_layout()
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
     plt.close(figure)

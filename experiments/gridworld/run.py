@@ -48,19 +48,24 @@ def main(arguments: list[str]) -> int:
     config_file.claim(
         folder, config, GridworldConfig(), free=_FREE, command="bmg gridworld"
     )
-    # JAX reads its environment variables when it is imported.
-    from experiments.gridworld import report, study
-
     console = Console()
     if not config.report_only:
-        todo, done = study.planned_steps(config)
-        with _bar(console) as bar:
-            task = bar.add_task("compiling", total=todo, completed=done)
-            study.run(config, _teller(bar, task))
-    rows = report.report(config)
-    console.print(_table(rows))
+        _run(config, console)
+    from experiments.gridworld import report
+
+    console.print(_table(report.report(config)))
     console.print(f"study   {folder}", soft_wrap=True)
     return 0
+
+
+def _run(config: GridworldConfig, console: Console) -> None:
+    # JAX reads its environment variables when it is imported.
+    from experiments.gridworld import study
+
+    todo, done = study.planned_steps(config)
+    with _bar(console) as bar:
+        task = bar.add_task("compiling", total=todo, completed=done)
+        study.run(config, _teller(bar, task))
 
 
 def parse(arguments: list[str]) -> GridworldConfig:
