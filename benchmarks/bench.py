@@ -4,7 +4,6 @@ Each stage runs in a process of its own, one after the other. A ratio says what
 it is a share of, and both were measured in this run.
 """
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -18,39 +17,11 @@ from rich.table import Table
 
 from benchmarks import record, stage
 from benchmarks.row import Row
-from benchmarks.stage import Name, Torso, config
+from benchmarks.stage import BenchConfig, Name, Torso, config
 from experiments import command_line, processes
-from learner.config import ConfigError
+from learner import config_file
 
 _PER_NETWORK = ("infer", "actor", "learner", "e2e", "peer")
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchConfig:
-    """What `bmg bench` measures."""
-
-    # Which stages, in this order.
-    stages: tuple[Name, ...] = (
-        "env", "infer", "actor", "transport", "learner", "e2e", "peer",
-    )  # fmt: skip
-    # Which networks; `paper` is BMG's.
-    torsos: tuple[Torso, ...] = ("small", "nature", "residual")
-    # The game.
-    task: str = "Pong-v5"
-    # Seconds of each measurement of env, infer, actor and transport.
-    seconds: float = 3.0
-    # Seconds of training per algorithm (e2e), and of the peer.
-    e2e_seconds: float = 60.0
-    # Times that every learner step is taken.
-    rounds: int = 9
-    # Columns of 20 steps in the learner's batch.
-    batch: int = 16
-    # Inner and bootstrap updates of BMG, each K.L.
-    pairs: tuple[str, ...] = ("1.1", "1.4", "1.16", "2.2")
-    # Stub actors that fill the object store.
-    stubs: tuple[int, ...] = (1, 4, 16)
-    # Folder of bench.json and bench.csv.
-    out: str = "runs/bench"
 
 
 PRESETS = {
@@ -75,24 +46,14 @@ def main(arguments: list[str]) -> int:
         command="bmg bench",
         what="Measures every stage, and all together.",
     )
-    pairs = [_pair(pair) for pair in options.pairs]
+    for pair in options.pairs:
+        stage.pair(pair)  # refuses before anything runs
     console = Console()
     rows: list[Row] = []
     failed = []
     for name, torso in _jobs(options):
-        job = stage.Options(
-            name,
-            torso,
-            options.task,
-            options.seconds,
-            options.e2e_seconds,
-            options.rounds,
-            options.batch,
-            tuple(pairs),
-            options.stubs,
-        )
         with console.status(f"{name}, {torso}"):
-            found, problem = _run(job)
+            found, problem = _run(options, name, torso)
         rows += found
         if problem:
             failed.append(f"{name}, {torso}")
@@ -109,18 +70,6 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _pair(text: str) -> tuple[int, int]:
-    try:
-        inner, bootstrap = (int(part) for part in text.split("."))
-        if inner < 1 or bootstrap < 1:
-            raise ValueError
-    except ValueError:
-        raise ConfigError(
-            f"--pairs {text}: K.L of whole numbers from 1 on, such as 1.4"
-        ) from None
-    return inner, bootstrap
-
-
 def _jobs(options: BenchConfig) -> Iterator[tuple[Name, Torso]]:
     for name in options.stages:
         torsos = options.torsos if name in _PER_NETWORK else options.torsos[:1]
@@ -128,20 +77,22 @@ def _jobs(options: BenchConfig) -> Iterator[tuple[Name, Torso]]:
             yield name, torso
 
 
-def _run(job: stage.Options) -> tuple[list[Row], str]:
+def _run(
+    options: BenchConfig, name: Name, torso: Torso
+) -> tuple[list[Row], str]:
     """The stage's rows, or the end of what it said as it failed."""
     variables = {
         "env": processes.actor_variables,
         "infer": processes.actor_variables,
         "actor": processes.actor_variables,
-        "learner": lambda: processes.learner_variables(config(job)),
-    }.get(job.stage, dict)()
+        "learner": lambda: processes.learner_variables(config(options, torso)),
+    }.get(name, dict)()
     with tempfile.TemporaryDirectory() as folder:
-        told = pathlib.Path(folder, "options.json")
+        told = pathlib.Path(folder, "options.yaml")
         out = pathlib.Path(folder, "rows.json")
-        told.write_text(json.dumps(dataclasses.asdict(job)))
+        config_file.save(options, told, "bmg bench")
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.stage", str(told), str(out)],
+            [sys.executable, "-m", "benchmarks.stage", name, torso, told, out],
             env=os.environ | variables,
             capture_output=True,
             text=True,

@@ -19,9 +19,7 @@ from learner import config_file
 from learner.config import Config
 
 _WARM_UP = 0.3  # of the lines of metrics
-_PATIENCE = (
-    300.0  # seconds from the start to the end, on top of the measurement
-)
+_PATIENCE = 300.0  # seconds, to start and to end
 
 
 def end_to_end_rows(config: Config, seconds: float) -> Iterator[Row]:

@@ -2,12 +2,11 @@
 
 import dataclasses
 import datetime
+import importlib.metadata
 import json
 import pathlib
 import platform
 from typing import Any
-
-import jax
 
 
 def write(out: str, options: Any, **measured: Any) -> None:
@@ -22,7 +21,7 @@ def write(out: str, options: Any, **measured: Any) -> None:
         "date": datetime.date.today().isoformat(),
         "options": dataclasses.asdict(options),
         "processor": platform.processor() or platform.machine(),
-        "jax": jax.__version__,
+        "jax": importlib.metadata.version("jax"),
         **measured,
     }
     path = pathlib.Path(out)

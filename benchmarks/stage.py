@@ -1,6 +1,6 @@
 """One stage of `bmg bench`, in a process of its own with its own environment.
 
-python -m benchmarks.stage OPTIONS.json OUT.json
+python -m benchmarks.stage STAGE TORSO OPTIONS.yaml OUT.json
 """
 
 import dataclasses
@@ -8,32 +8,64 @@ import json
 import pathlib
 import sys
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, cast
 
 from benchmarks.row import Row
 from experiments.presets import atari_paper, pong_cpu
-from learner.config import Config, LearnerConfig, NetworkConfig
+from learner import config_file
+from learner.config import (
+    Config,
+    ConfigError,
+    LearnerConfig,
+    NetworkConfig,
+)
 
 Name = Literal["env", "infer", "actor", "transport", "learner", "e2e", "peer"]
 Torso = Literal["small", "nature", "residual", "paper"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
-    """What a stage measures."""
+class BenchConfig:
+    """What `bmg bench` measures."""
 
-    stage: Name
-    torso: Torso
-    task: str
-    seconds: float
-    e2e_seconds: float
-    rounds: int
-    batch: int
-    pairs: tuple[tuple[int, int], ...]
-    stubs: tuple[int, ...]
+    # Which stages, in this order.
+    stages: tuple[Name, ...] = (
+        "env", "infer", "actor", "transport", "learner", "e2e", "peer",
+    )  # fmt: skip
+    # Which networks; `paper` is BMG's.
+    torsos: tuple[Torso, ...] = ("small", "nature", "residual")
+    # The game.
+    task: str = "Pong-v5"
+    # Seconds of each measurement of env, infer, actor and transport.
+    seconds: float = 3.0
+    # Seconds of training per algorithm (e2e), and of the peer.
+    e2e_seconds: float = 60.0
+    # Times that every learner step is taken.
+    rounds: int = 9
+    # Columns of 20 steps in the learner's batch.
+    batch: int = 16
+    # Inner and bootstrap updates of BMG, each K.L.
+    pairs: tuple[str, ...] = ("1.1", "1.4", "1.16", "2.2")
+    # Stub actors that fill the object store.
+    stubs: tuple[int, ...] = (1, 4, 16)
+    # Folder of bench.json.
+    out: str = "runs/bench"
 
 
-def config(options: Options) -> Config:
+def pair(text: str) -> tuple[int, int]:
+    """K and L of `K.L`; raises `ConfigError` for anything else."""
+    try:
+        inner, bootstrap = (int(part) for part in text.split("."))
+        if inner < 1 or bootstrap < 1:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(
+            f"--pairs {text}: K.L of whole numbers from 1 on, such as 1.4"
+        ) from None
+    return inner, bootstrap
+
+
+def config(options: BenchConfig, torso: Torso) -> Config:
     """`pong-cpu` with another network and batch."""
     networks = {
         "small": NetworkConfig(torso="small", hidden=256),
@@ -44,32 +76,34 @@ def config(options: Options) -> Config:
     return dataclasses.replace(
         pong_cpu(),
         task=options.task,
-        network=networks[options.torso],
+        network=networks[torso],
         learner=LearnerConfig(batch=options.batch, devices=1),
     )
 
 
-def rows(options: Options) -> Iterator[Row]:
+def rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
     """Measures."""
-    ours, seconds = config(options), options.seconds
-    if options.stage in ("env", "infer", "actor"):
+    ours, seconds = config(options, torso), options.seconds
+    if name in ("env", "infer", "actor"):
         from benchmarks import experience
 
         measure = {
             "env": experience.environment_rows,
             "infer": experience.inference_rows,
             "actor": experience.actor_rows,
-        }[options.stage]
+        }[name]
         return measure(ours, seconds)
-    if options.stage == "transport":
+    if name == "transport":
         from benchmarks.transport import transport_rows
 
         return transport_rows(options.stubs, ours.actors.columns, seconds)
-    if options.stage == "learner":
+    if name == "learner":
         from benchmarks.learner_step import learner_rows
 
-        return learner_rows(ours, options.pairs, options.rounds)
-    if options.stage == "e2e":
+        return learner_rows(
+            ours, tuple(map(pair, options.pairs)), options.rounds
+        )
+    if name == "e2e":
         from benchmarks.end_to_end import end_to_end_rows
 
         return end_to_end_rows(ours, options.e2e_seconds)
@@ -80,16 +114,10 @@ def rows(options: Options) -> Iterator[Row]:
 
 def main() -> None:
     """Reads options, measures, writes rows."""
-    told, out = map(pathlib.Path, sys.argv[1:])
-    fields = json.loads(told.read_text())
-    for name in ("pairs", "stubs"):
-        fields[name] = tuple(map(_tuple, fields[name]))
-    found = [row._asdict() for row in rows(Options(**fields))]
-    out.write_text(json.dumps(found))
-
-
-def _tuple(value):
-    return tuple(value) if isinstance(value, list) else value
+    name, torso, told, out = sys.argv[1:]
+    options = config_file.load(pathlib.Path(told), BenchConfig())
+    found = rows(options, cast(Name, name), cast(Torso, torso))
+    pathlib.Path(out).write_text(json.dumps([row._asdict() for row in found]))
 
 
 if __name__ == "__main__":
