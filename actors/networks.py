@@ -50,11 +50,8 @@ def nature(*, hidden: int = 512) -> Torso:
     """The DQN torso of Mnih et al. (2015)."""
 
     def torso(observation: jax.Array) -> jax.Array:
-        x = _pixels(observation)
-        for width, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
-            x = hk.Conv2D(width, kernel, stride, padding="VALID")(x)
-            x = jax.nn.relu(x)
-        return _dense(x, hidden)
+        layers = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+        return _dense(_convolve(_pixels(observation), layers), hidden)
 
     return torso
 
@@ -72,9 +69,7 @@ def small(*, hidden: int = 256) -> Torso:
 
     def torso(observation: jax.Array) -> jax.Array:
         x = jax.nn.standardize(_pixels(observation), axis=(1, 2, 3))
-        for width, kernel, stride in ((16, 8, 4), (32, 4, 2)):
-            x = hk.Conv2D(width, kernel, stride, padding="VALID", w_init=_HE)(x)
-            x = jax.nn.relu(x)
+        x = _convolve(x, ((16, 8, 4), (32, 4, 2)), w_init=_HE)
         x = hk.Linear(hidden, w_init=_HE)(x.reshape(x.shape[0], -1))
         return jax.nn.relu(hk.LayerNorm(-1, True, True)(x))
 
@@ -85,13 +80,31 @@ def mlp(sizes: Sequence[int] = (256, 256)) -> Torso:
     """A perceptron on the flattened observation, for small tasks."""
 
     def torso(observation: jax.Array) -> jax.Array:
-        x = observation.reshape(observation.shape[0], -1)
-        x = x.astype(jnp.float32)
-        if observation.dtype == jnp.uint8:
-            x = x / 255.0
+        x = _as_float(observation.reshape(observation.shape[0], -1))
         return hk.nets.MLP(sizes, activate_final=True)(x)
 
     return torso
+
+
+def in_precision(torso: Torso, dtype: jnp.dtype) -> Torso:
+    """The same torso computed in `dtype`.
+
+    Its parameters and its features are float32, so gradients, optimiser, heads
+    and losses are as before.
+    """
+
+    def create(next_creator, shape, _, init, context):
+        return next_creator(shape, jnp.float32, init)
+
+    def get(next_getter, value, context):
+        return next_getter(value).astype(dtype)
+
+    def cast(observation: jax.Array) -> jax.Array:
+        with hk.custom_creator(create), hk.custom_getter(get):
+            x = torso(_as_float(observation).astype(dtype))
+        return x.astype(jnp.float32)
+
+    return cast
 
 
 class ActorCritic(hk.Module):
@@ -159,10 +172,30 @@ class ActorCritic(hk.Module):
         return policy(x), value(x)[..., 0]
 
 
+def _as_float(observation: jax.Array) -> jax.Array:
+    """Bytes to [0, 1]; floats as they are, whatever their precision."""
+    if observation.dtype == jnp.uint8:
+        return observation.astype(jnp.float32) / 255.0
+    if jnp.issubdtype(observation.dtype, jnp.floating):
+        return observation
+    return observation.astype(jnp.float32)
+
+
 def _pixels(observation: jax.Array) -> jax.Array:
     """`[N, C, H, W]` bytes to `[N, H, W, C]` in [0, 1]."""
-    x = jnp.moveaxis(observation, 1, -1)
-    return x.astype(jnp.float32) / 255.0
+    return _as_float(jnp.moveaxis(observation, 1, -1))
+
+
+def _convolve(
+    x: jax.Array,
+    layers: Sequence[tuple[int, int, int]],
+    w_init: hk.initializers.Initializer | None = None,
+) -> jax.Array:
+    """Convolutions of (channels, kernel, stride), a ReLU after each."""
+    for width, kernel, stride in layers:
+        conv = hk.Conv2D(width, kernel, stride, padding="VALID", w_init=w_init)
+        x = jax.nn.relu(conv(x))
+    return x
 
 
 def _dense(x: jax.Array, hidden: int) -> jax.Array:

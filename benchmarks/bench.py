@@ -21,9 +21,6 @@ from benchmarks.stage import BenchConfig, Name, Torso, config
 from experiments import command_line, processes
 from learner import config_file
 
-_PER_NETWORK = ("infer", "actor", "learner", "e2e", "peer")
-
-
 PRESETS = {
     "full": BenchConfig,
     # Two minutes: ratios only.
@@ -72,7 +69,9 @@ def main(arguments: list[str]) -> int:
 
 def _jobs(options: BenchConfig) -> Iterator[tuple[Name, Torso]]:
     for name in options.stages:
-        torsos = options.torsos if name in _PER_NETWORK else options.torsos[:1]
+        torsos = (
+            options.torsos if name in stage.PER_NETWORK else options.torsos[:1]
+        )
         for torso in torsos:
             yield name, torso
 
@@ -108,33 +107,34 @@ def with_bound(row: Row, rows: list[Row]) -> Row:
 
     1 / (1 / env + 1 / infer + 1 / learner), each with all cores to itself.
     """
-    if row.stage != "e2e":
+    if row.stage != "e2e" or row.value is None:
         return row
     torso, algorithm = row.what.split(", ")
     cores = os.cpu_count() or 1
-    env = [r.value for r in rows if r.stage == "env"]
+    env = _rates(rows, "env", "")
     # The policy computes on one core; another process would have the next.
-    infer = [
-        r.value * cores
-        for r in rows
-        if r.stage == "infer" and r.what.startswith(f"{torso},")
-    ]
+    infer = [rate * cores for rate in _rates(rows, "infer", f"{torso}, ")]
     learners = {
         "impala": f"{torso}, impala",
         "stacx": f"{torso}, stacx",
         "bmg": f"{torso}, bmg K=1 L=1",
     }
-    learner = [
-        r.value
-        for r in rows
-        if r.stage == "learner" and r.what == learners[algorithm]
-    ]
+    learner = _rates(rows, "learner", learners[algorithm])
     if not (env and infer and learner):
         return row
     bound = 1 / (1 / max(env) + 1 / max(infer) + 1 / learner[0])
     return row._replace(
         ratio=row.value / bound, ratio_of=f"bound of {bound:,.0f}"
     )
+
+
+def _rates(rows: list[Row], name: Name, prefix: str) -> list[float]:
+    """Rates of a stage's rows whose description begins so."""
+    return [
+        row.value
+        for row in rows
+        if row.stage == name and row.what.startswith(prefix) and row.value
+    ]
 
 
 def _table(rows: list[Row]) -> Table:
@@ -147,7 +147,7 @@ def _table(rows: list[Row]) -> Table:
         table.add_row(
             row.stage,
             row.what,
-            f"{row.value:,.0f}",
+            "not run" if row.value is None else f"{row.value:,.0f}",
             row.unit,
             ratio,
             row.ratio_of,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from actors.environment import spec
 from benchmarks.row import Row
 from learner import config_file
 from learner.config import Config
@@ -24,6 +25,7 @@ _PATIENCE = 300.0  # seconds, to start and to end
 
 def end_to_end_rows(config: Config, seconds: float) -> Iterator[Row]:
     """Agent steps per second that the learner consumes, per algorithm."""
+    task = spec(config.task, config.environment.protocol)
     for algorithm in ("impala", "stacx", "bmg"):
         with tempfile.TemporaryDirectory() as folder:
             run = dataclasses.replace(
@@ -35,13 +37,13 @@ def end_to_end_rows(config: Config, seconds: float) -> Iterator[Row]:
             )
             busy = _train(run, pathlib.Path(folder), seconds)
             lines = _lines(pathlib.Path(run.out))
-        rate = statistics.median(x["frames_per_second"] for x in lines) / 4
+        frames = statistics.median(x["frames_per_second"] for x in lines)
         waits = np.mean([x["wait_share"] for x in lines])
         lag = np.mean([x["lag"] for x in lines])
         yield Row(
             "e2e",
-            f"{config.network.torso}, {algorithm}",
-            rate,
+            algorithm,
+            frames / task.frames_per_step,
             "agent steps/s",
             note=f"learner waits {waits:.0%}, lag {lag:.1f} updates, "
             f"{busy:.1f} of {os.cpu_count()} cores busy",

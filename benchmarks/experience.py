@@ -57,8 +57,8 @@ def _stepper(
 def inference_rows(config: Config, seconds: float) -> Iterator[Row]:
     """The policy alone on one core, by batch."""
     for batch in sorted({1, config.actors.envs_per_step, config.actors.envs}):
-        what = f"{config.network.torso}, batch {batch}"
-        yield Row("infer", what, _policy_rate(config, batch, seconds), _UNIT)
+        rate = _policy_rate(config, batch, seconds)
+        yield Row("infer", f"batch {batch}", rate, _UNIT)
 
 
 def _policy_rate(config: Config, batch: int, seconds: float) -> float:
@@ -96,7 +96,7 @@ def actor_rows(config: Config, seconds: float) -> Iterator[Row]:
     unroller.close()
     yield Row(
         "actor",
-        f"{config.network.torso}, {batch} of {config.actors.envs} awaited",
+        f"{batch} of {config.actors.envs} awaited",
         rate,
         _UNIT,
         rate / min(environment, policy),

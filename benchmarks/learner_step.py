@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from benchmarks import memory
 from benchmarks.recorded import ATARI, random_unroll
-from benchmarks.row import Row
+from benchmarks.row import CannotRunError, Row
 from benchmarks.timing import in_turn, peak_flops
 from learner import build
 from learner import learner as learner_lib
@@ -38,6 +39,7 @@ class Step(NamedTuple):
     run: Callable[[], Any]
     flops: float  # as XLA counts
     memory: float  # bytes: arguments, outputs, temporaries
+    problem: str  # why it cannot be run, if it cannot
 
 
 def ideal(inner: int, bootstrap: int) -> float:
@@ -54,6 +56,9 @@ def learner_rows(
       config: network, batch, unroll length, devices.
       pairs: (K, L) of BMG.
       rounds: every step is timed once in each.
+
+    Raises:
+      CannotRunError: where not even a plain gradient fits in memory.
     """
     steps = [_step("gradient", 1.0, config, _plain(config))]
     for name in ("impala", "stacx"):
@@ -62,16 +67,24 @@ def learner_rows(
         what = f"bmg K={k} L={length}"
         built = _built(config, algorithm="bmg", inner=k, bootstrap=length)
         steps.append(_step(what, ideal(k, length), *built))
-    seconds = np.array(in_turn([step.run for step in steps], rounds))
+    if steps[0].problem:
+        raise CannotRunError(steps[0].problem)
+    for step in steps:
+        if step.problem:
+            yield Row(
+                "learner", step.what, None, "samples/s", note=step.problem
+            )
+    fitting = [step for step in steps if not step.problem]
+    seconds = np.array(in_turn([step.run for step in fitting], rounds))
     peak = peak_flops(2.0)
-    for step, times in zip(steps, seconds, strict=True):
+    for step, times in zip(fitting, seconds, strict=True):
         # Round by round: both sides of a ratio saw the same machine.
         price = statistics.median(times / seconds[0])
         middle = statistics.median(times)
         share = step.flops / middle / peak
         yield Row(
             "learner",
-            f"{config.network.torso}, {step.what}",
+            step.what,
             step.samples / middle,
             "samples/s",
             price / step.ideal if step.ideal else price,
@@ -116,24 +129,29 @@ def _step(
     state = learner.init(agent.init(jax.random.key(0)))
     jitted: Any = learner.step
     compiled = jitted.lower(state, window).compile()
-    memory = compiled.memory_analysis()
+    sizes = compiled.memory_analysis()
+    needed = (
+        sizes.argument_size_in_bytes
+        + sizes.output_size_in_bytes
+        + sizes.temp_size_in_bytes
+    )
+    problem = memory.problem(
+        needed, memory.free_on(devices[0]), f"for {what} on {devices[0]}"
+    )
 
     def run() -> None:
         nonlocal state
         state, _ = compiled(state, window)
         jax.block_until_ready(state)
 
-    run()
+    if not problem:
+        run()
     return Step(
         what,
         steps,
         batch * length * learner.stride,
         run,
         compiled.cost_analysis()["flops"] * len(devices),
-        len(devices)
-        * (
-            memory.argument_size_in_bytes
-            + memory.output_size_in_bytes
-            + memory.temp_size_in_bytes
-        ),
+        needed * len(devices),
+        problem,
     )

@@ -8,7 +8,7 @@ import sys
 import venv
 from collections.abc import Iterator
 
-from benchmarks.row import Row
+from benchmarks.row import CannotRunError, Row
 from learner.config import Config
 
 _RAY = importlib.metadata.version("ray")
@@ -28,19 +28,15 @@ _FILTERS = {
 }
 
 
-class PeerError(RuntimeError):
-    """The peer cannot be run; the message is for the user."""
-
-
 def peer_rows(config: Config, seconds: float) -> Iterator[Row]:
     """Agent steps per second that RLlib's learner consumes.
 
     Raises:
-      PeerError: where it cannot be installed, or has no such network.
+      CannotRunError: where it cannot be installed, or has no such network.
     """
     torso = config.network.torso
     if torso not in _FILTERS:
-        raise PeerError(f"RLlib has no {torso} network")
+        raise CannotRunError(f"RLlib has no {torso} network")
     python = _install()
     options = {
         "game": config.task.removesuffix("-v5"),
@@ -51,18 +47,11 @@ def peer_rows(config: Config, seconds: float) -> Iterator[Row]:
         "batch": config.learner.batch,
         "seconds": seconds,
     }
-    done = subprocess.run(
-        [python, _SCRIPT, json.dumps(options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise PeerError("\n".join(done.stderr.splitlines()[-5:]))
-    found = json.loads(done.stdout.splitlines()[-1])
+    said = _run(python, _SCRIPT, json.dumps(options))
+    found = json.loads(said.splitlines()[-1])
     yield Row(
         "peer",
-        f"{torso}, RLlib {_RAY} IMPALA",
+        f"RLlib {_RAY} IMPALA",
         found["steps_per_second"],
         "agent steps/s",
         note=f"torch {found['torch']}, {found['seconds']:.0f} s",
@@ -77,13 +66,14 @@ def _install() -> pathlib.Path:
         return python
     print("installing RLlib and PyTorch", file=sys.stderr)
     venv.create(_ENVIRONMENT, clear=True, with_pip=True)
-    installed = subprocess.run(
-        [python, "-m", "pip", "install", "-q", *_PACKAGES],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if installed.returncode:
-        raise PeerError("\n".join(installed.stderr.splitlines()[-3:]))
+    _run(python, "-m", "pip", "install", "-q", *_PACKAGES)
     done.touch()
     return python
+
+
+def _run(*command: str | pathlib.Path) -> str:
+    """What a command printed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotRunError("\n".join(done.stderr.splitlines()[-5:]))
+    return done.stdout

@@ -8,8 +8,12 @@ class Row(NamedTuple):
 
     stage: str
     what: str
-    value: float
+    value: float | None  # None: not run, the note says why
     unit: str
     ratio: float | None = None
     ratio_of: str = ""
     note: str = ""
+
+
+class CannotRunError(RuntimeError):
+    """A stage that cannot run here; the message is for the user."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Literal, cast
 
-from benchmarks.row import Row
+from benchmarks.row import CannotRunError, Row
 from experiments.presets import atari_paper, pong_cpu
 from learner import config_file
 from learner.config import (
@@ -23,6 +23,8 @@ from learner.config import (
 Name = Literal["env", "infer", "actor", "transport", "learner", "e2e", "peer"]
 Torso = Literal["small", "nature", "residual", "paper"]
 
+PER_NETWORK = ("infer", "actor", "learner", "e2e", "peer")
+
 
 @dataclasses.dataclass(frozen=True)
 class BenchConfig:
@@ -34,6 +36,8 @@ class BenchConfig:
     )  # fmt: skip
     # Which networks; `paper` is BMG's.
     torsos: tuple[Torso, ...] = ("small", "nature", "residual")
+    # What the torsos compute in.
+    precision: Literal["float32", "bfloat16"] = "float32"
     # The game.
     task: str = "Pong-v5"
     # Seconds of each measurement of env, infer, actor and transport.
@@ -76,13 +80,22 @@ def config(options: BenchConfig, torso: Torso) -> Config:
     return dataclasses.replace(
         pong_cpu(),
         task=options.task,
-        network=networks[torso],
+        network=dataclasses.replace(
+            networks[torso], precision=options.precision
+        ),
         learner=LearnerConfig(batch=options.batch, devices=1),
     )
 
 
 def rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
-    """Measures."""
+    """Measures; what depends on the network says on which."""
+    for row in _rows(options, name, torso):
+        if name in PER_NETWORK:
+            row = row._replace(what=f"{torso}, {row.what}")
+        yield row
+
+
+def _rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
     ours, seconds = config(options, torso), options.seconds
     if name in ("env", "infer", "actor"):
         from benchmarks import experience
@@ -116,7 +129,10 @@ def main() -> None:
     """Reads options, measures, writes rows."""
     name, torso, told, out = sys.argv[1:]
     options = config_file.load(pathlib.Path(told), BenchConfig())
-    found = rows(options, cast(Name, name), cast(Torso, torso))
+    try:
+        found = [*rows(options, cast(Name, name), cast(Torso, torso))]
+    except CannotRunError as error:
+        sys.exit(str(error))
     pathlib.Path(out).write_text(json.dumps([row._asdict() for row in found]))
 
 

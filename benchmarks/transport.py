@@ -10,6 +10,7 @@ from actors.episode import Episode
 from actors.pool import RayPool
 from actors.transition import Unroll
 from actors.unroll import Unroller
+from benchmarks import memory
 from benchmarks.recorded import random_unroll
 from benchmarks.row import Row
 from benchmarks.timing import per_second
@@ -41,24 +42,25 @@ def transport_rows(
         unroll = random_unroll(columns, stacked=stacked)
         size = sum(x.nbytes for x in jax.tree.leaves(unroll))
         for count in counts:
-            rate = _rate(unroll, count, size, seconds)
             kind = "stacks" if stacked else "single frames"
-            yield Row(
-                "transport",
-                f"{count} actors, {kind}",
-                rate,
-                "unrolls/s",
-                note=f"{rate * size / 1e6:,.0f} MB/s, "
-                f"{rate * columns * 20:,.0f} agent steps/s",
-            )
+            what = f"{count} actors, {kind}"
+            store = 4 * count * _IN_FLIGHT * size + 256 * 2**20
+            note = memory.problem(store, memory.free_shared(), "in /dev/shm")
+            rate = None if note else _rate(unroll, count, store, seconds)
+            if rate:
+                note = (
+                    f"{rate * size / 1e6:,.0f} MB/s, "
+                    f"{rate * columns * 20:,.0f} agent steps/s"
+                )
+            yield Row("transport", what, rate, "unrolls/s", note=note)
 
 
-def _rate(unroll: Unroll, count: int, size: int, seconds: float) -> float:
+def _rate(unroll: Unroll, count: int, store: int, seconds: float) -> float:
     ray.init(
         num_cpus=count,
         include_dashboard=False,
         log_to_driver=False,
-        object_store_memory=4 * count * _IN_FLIGHT * size + 256 * 2**20,
+        object_store_memory=store,
     )
     pool = RayPool(
         lambda offset: Recorded(unroll),

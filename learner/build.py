@@ -60,7 +60,9 @@ def build_agent(config: Config, task: Spec) -> Agent:
     return make_agent(
         task,
         lambda: networks.ActorCritic(
-            torsos[net.torso](),
+            networks.in_precision(
+                torsos[net.torso](), jnp.dtype(net.precision)
+            ),
             num_actions=task.num_actions,
             num_heads=config.heads,
             head_hidden=net.head_hidden,

@@ -39,6 +39,9 @@ class NetworkConfig:
     head_hidden: tuple[int, ...] = ()
     # Units of an LSTM core; 0 for none.
     lstm: int = 0
+    # What the torso computes in; parameters and all else stay float32.
+    # bfloat16 pays on accelerators.
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,6 +80,29 @@ def test_torsos_give_features(torso, features):
     assert output.dtype == jnp.float32
 
 
+@pytest.mark.parametrize(
+    "torso", [networks.residual((4,), blocks=1), networks.nature()]
+)
+def test_half_precision_is_the_torsos_alone(torso):
+    """Rounded to eight bits on the way; parameters and features are not."""
+    init, apply = build_torso(torso)
+    init_half, half = build_torso(networks.in_precision(torso, jnp.bfloat16))
+    observation = np.random.default_rng(0).integers(
+        0, 256, (2, 4, 42, 42), np.uint8
+    )
+    shaped = jax.eval_shape(init, KEY, observation)
+    assert jax.eval_shape(init_half, KEY, observation) == shaped
+    params = jax.tree.map(lambda x: 0.1 * normal(*x.shape), shaped)
+    features = half(params, observation)
+    assert features.dtype == jnp.float32
+    np.testing.assert_array_equal(features, features.astype(jnp.bfloat16))
+    exact = apply(params, observation)
+    error = jnp.linalg.norm(features - exact) / jnp.linalg.norm(exact)
+    assert 0 < error < 0.03
+    gradient = jax.grad(lambda p: jnp.sum(half(p, observation)))(params)
+    assert {x.dtype for x in jax.tree.leaves(gradient)} == {jnp.dtype("f4")}
+
+
 def test_colour_at_full_size_fits_the_residual_torso():
     init, apply = build_torso(networks.residual())
     observation = pixels(2, 12, 210, 160)

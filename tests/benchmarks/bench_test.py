@@ -1,16 +1,17 @@
 """`bmg bench`: refusals, bounds, and one stage for real."""
 
+import dataclasses
 import json
 import re
 
 import pytest
 
-from benchmarks import bench, timing
-from benchmarks.learner_step import ideal
+from benchmarks import bench, memory, stage, timing
+from benchmarks.learner_step import ideal, learner_rows
 from benchmarks.recorded import ATARI, random_unroll
-from benchmarks.row import Row
+from benchmarks.row import CannotRunError, Row
 from experiments.main import main
-from learner.config import ConfigError
+from learner.config import ConfigError, NetworkConfig
 
 ROWS = [
     Row("env", "1 threads, 16 of 16 awaited", 1_000.0, "agent steps/s"),
@@ -39,6 +40,26 @@ def test_the_bound_is_one_stage_after_the_other(
     # A second of each stage's best: the policy once per core.
     bound = 1 / (1 / 2_000 + 1 / 6_000 + 1 / learner)
     assert bench.with_bound(row, ROWS).ratio == pytest.approx(400 / bound)
+
+
+def test_the_bound_takes_a_network_by_its_own_name(monkeypatch):
+    """`paper` is a residual torso as well: neither may pass for the other."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    slow = [
+        row._replace(value=1.0, what=f"paper{row.what[5:]}")
+        for row in ROWS[2:3]
+    ]
+    row = Row("e2e", "small, impala", 400.0, "agent steps/s")
+    assert bench.with_bound(row, ROWS + slow) == bench.with_bound(row, ROWS)
+
+
+def test_what_was_not_run_is_no_rate():
+    row = Row("e2e", "small, impala", 400.0, "agent steps/s")
+    learner = Row("learner", "small, impala", None, "samples/s", note="why")
+    assert bench.with_bound(row, [*ROWS[:4], learner]) == row
+    cells = [list(column.cells) for column in bench._table([learner]).columns]
+    assert ["not run"] in cells
+    assert ["why"] in cells
 
 
 def test_without_all_stages_there_is_no_bound():
@@ -80,6 +101,27 @@ def test_a_stage_runs_and_leaves_its_numbers(tmp_path, capsys):
     assert len(written["rows"]) == 4
     assert all(row["value"] > 0 for row in written["rows"])
     assert "agent steps/s" in capsys.readouterr().out
+
+
+def test_a_learner_that_does_not_fit_is_refused_with_both_sizes(monkeypatch):
+    monkeypatch.setattr(memory, "free_on", lambda _: 2.0**29)
+    tiny = dataclasses.replace(
+        stage.config(stage.BenchConfig(batch=2), "small"),
+        network=NetworkConfig(torso="mlp", hidden=2),
+    )
+    rows = learner_rows(tiny, (), rounds=1)
+    assert [row.what for row in rows] == ["gradient", "impala", "stacx"]
+    monkeypatch.setattr(memory, "free_on", lambda _: 0.0)
+    with pytest.raises(CannotRunError, match="needs 0.* GiB .*, 0.0 GiB are"):
+        next(learner_rows(tiny, (), rounds=1))
+
+
+def test_sizes_that_do_not_fit_are_told():
+    assert memory.problem(3.0, 3.0, "here") == ""
+    problem = memory.problem(3 * 2**30, 2**30, "in /dev/shm")
+    assert problem == "not run: needs 3.0 GiB in /dev/shm, 1.0 GiB are free"
+    assert memory.free_here() > 0
+    assert memory.free_shared() > 0
 
 
 def test_a_stage_that_cannot_run_is_not_a_number(tmp_path, capsys):

@@ -262,6 +262,7 @@ def test_every_field_survives_a_file(field, tmp_path):
     value = {
         "algorithm": "stacx",
         "network__torso": "mlp",
+        "network__precision": "bfloat16",
         "loss__reduction": "mean",
         "optimiser__name": "sgd",
         "meta__bootstrap_batches": "same",
