@@ -13,6 +13,7 @@ _USAGE = """\
 usage: bmg COMMAND …
 
   train      trains an agent: bmg train --preset quick
+  report     scores and figures of runs: bmg report runs --out runs/report
   gridworld  the paper's grid worlds: bmg gridworld --preset quick
   bench      how fast each stage is here: bmg bench --preset check
 
@@ -40,7 +41,12 @@ def _run(arguments: list[str]) -> int:
         print(_USAGE)
         return 0
     command, *rest = arguments
-    commands = {"train": _train, "gridworld": _gridworld, "bench": _bench}
+    commands = {
+        "train": _train,
+        "report": _report,
+        "gridworld": _gridworld,
+        "bench": _bench,
+    }
     if command not in commands:
         close = difflib.get_close_matches(command, commands, n=1, cutoff=0.0)
         raise ConfigError(f"unknown command {command!r}; nearest: {close[0]}")
@@ -60,6 +66,12 @@ def _train(arguments: list[str]) -> int:
     from experiments import train
 
     return train.train(config)
+
+
+def _report(arguments: list[str]) -> int:
+    from experiments.atari57 import report
+
+    return report.main(arguments)
 
 
 def _gridworld(arguments: list[str]) -> int:
