@@ -58,6 +58,20 @@ PROTOCOLS = {
 }
 
 
+def _sticky(protocol: Protocol) -> Protocol:
+    """The same screen and actions under Machado's rules."""
+    machado = PROTOCOLS["machado"]
+    rules = ("noop_max", "repeat_action_probability")
+    changed = {name: machado.options[name] for name in rules}
+    return machado._replace(options=protocol.options | changed)
+
+
+# A policy of few actions cannot play all 18: these are what it can be asked.
+PROTOCOLS |= {
+    f"{name}-sticky": _sticky(PROTOCOLS[name]) for name in ("impala", "bmg")
+}
+
+
 class Spec(NamedTuple):
     """What the agent and the learner need to know of a task."""
 

@@ -100,9 +100,13 @@ def time_left(progress: Progress) -> str:
     if not progress.frames_per_second:
         return "-"
     left = max(progress.budget - progress.frames, 0)
-    seconds = int(left / progress.frames_per_second)
-    hours, rest = divmod(seconds, 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+    return hours(left / progress.frames_per_second)
+
+
+def hours(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    whole, rest = divmod(int(seconds), 3600)
+    return f"{whole}:{rest // 60:02d}:{rest % 60:02d}"
 
 
 def _return(progress: Progress) -> str:

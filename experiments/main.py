@@ -13,6 +13,8 @@ _USAGE = """\
 usage: bmg COMMAND …
 
   train      trains an agent: bmg train --preset quick
+  evaluate   whole games of a run's policy: bmg evaluate runs/Pong-v5-bmg-1
+  sweep      a study's runs on a cluster: bmg sweep --study smoke
   report     scores and figures of runs: bmg report runs --out runs/report
   gridworld  the paper's grid worlds: bmg gridworld --preset quick
   bench      how fast each stage is here: bmg bench --preset check
@@ -43,6 +45,8 @@ def _run(arguments: list[str]) -> int:
     command, *rest = arguments
     commands = {
         "train": _train,
+        "evaluate": _evaluate,
+        "sweep": _sweep,
         "report": _report,
         "gridworld": _gridworld,
         "bench": _bench,
@@ -66,6 +70,18 @@ def _train(arguments: list[str]) -> int:
     from experiments import train
 
     return train.train(config)
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from experiments import evaluate
+
+    return evaluate.main(arguments)
+
+
+def _sweep(arguments: list[str]) -> int:
+    from experiments.atari57 import sweep
+
+    return sweep.main(arguments)
 
 
 def _report(arguments: list[str]) -> int:

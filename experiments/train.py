@@ -4,9 +4,6 @@ The driver holds no JAX: it starts the learner, draws progress, and hands
 signals on.
 """
 
-import functools
-import logging
-import os
 import pathlib
 import signal
 import threading
@@ -18,8 +15,14 @@ from rich.table import Table
 
 from experiments import processes
 from experiments.display import Display, make_display
+from experiments.learner_actor import (
+    connect,
+    object_store_bytes,
+    result_of,
+    start_learner,
+)
 from learner.config import Config, ConfigError
-from learner.progress import Progress, Result, RunError
+from learner.progress import Result, RunError
 
 _POLL_SECONDS = 0.5
 
@@ -94,57 +97,17 @@ def _train_here(
 # -- On Ray -----------------------------------------------------------------
 
 
-class LearnerActor:
-    """The learner's process: a thin shell around `Run`."""
-
-    def __init__(self, config: Config):
-        from actors.pool import RayPool
-        from learner.build import build_unroller, play_games
-        from learner.train import Run
-
-        actors = config.actors
-
-        def make_pool() -> RayPool:
-            return RayPool(
-                lambda offset: build_unroller(config, offset),
-                count=actors.count,
-                cpus=actors.cpus,
-                in_flight=actors.in_flight,
-                timeout=actors.timeout,
-                max_failures=actors.max_failures,
-                env_vars=processes.actor_variables(),
-            )
-
-        def evaluate(params, count, seed):
-            remote = ray.remote(play_games).options(
-                num_cpus=actors.cpus,
-                runtime_env={"env_vars": processes.actor_variables()},
-            )
-            return ray.get(remote.remote(config, params, count, seed))
-
-        self._run = Run(config, make_pool, evaluate)
-
-    def run(self) -> Result:
-        return self._run.run()
-
-    def progress(self) -> Progress:
-        return self._run.progress()
-
-    def stop(self) -> None:
-        self._run.stop()
-
-
 def _train_on_ray(
     config: Config, display: Display, stop: threading.Event
 ) -> Result:
-    _connect(config)
+    connect(config.address, object_store_bytes(config))
     _stop_on_signals(stop)  # after Ray has set a handler of its own
     try:
         _check_cluster(config)
         restarts = 0
         while True:
             try:
-                return _watch(_start_learner(config), display, stop)
+                return _watch(start_learner(config), display, stop)
             except ray.exceptions.RayActorError as error:
                 restarts += 1
                 if restarts > config.learner.max_restarts:
@@ -158,31 +121,6 @@ def _train_on_ray(
                 )
     finally:
         ray.shutdown()
-
-
-def _connect(config: Config) -> None:
-    # We set each actor's devices ourselves; Ray need not warn of it.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    address = config.address or os.environ.get("RAY_ADDRESS")
-    connect = functools.partial(
-        ray.init, logging_level=logging.ERROR, log_to_driver=False
-    )
-    if address:
-        connect(address=address)
-        return
-    connect(
-        num_cpus=os.cpu_count(),
-        include_dashboard=False,
-        object_store_memory=_object_store_bytes(config),
-    )
-
-
-def _object_store_bytes(config: Config) -> int:
-    """Room for every unroll in flight twice over, parameters, and slack."""
-    step = 210 * 160 * 3 if config.environment.protocol == "bmg" else 84 * 84
-    unroll = config.actors.columns * (config.learner.unroll_length + 4) * step
-    in_flight = config.actors.count * config.actors.in_flight
-    return 2 * in_flight * unroll + 256 * 2**20
 
 
 def _check_cluster(config: Config) -> None:
@@ -205,16 +143,6 @@ def _check_cluster(config: Config) -> None:
         )
 
 
-def _start_learner(config: Config) -> Any:
-    remote = ray.remote(LearnerActor).options(
-        num_cpus=config.learner.cpus,
-        num_gpus=config.learner.gpus,
-        max_concurrency=4,  # progress and stop, while run works
-        runtime_env={"env_vars": processes.learner_variables(config)},
-    )
-    return remote.remote(config)
-
-
 def _watch(learner: Any, display: Display, stop: threading.Event) -> Result:
     running = learner.run.remote()
     stopped = False
@@ -222,20 +150,10 @@ def _watch(learner: Any, display: Display, stop: threading.Event) -> Result:
         ready, _ = ray.wait([running], timeout=_POLL_SECONDS)
         display.show(ray.get(learner.progress.remote()))
         if ready:
-            return _result(running)
+            return result_of(running)
         if stop.is_set() and not stopped:
             learner.stop.remote()
             stopped = True
-
-
-def _result(running: ray.ObjectRef) -> Result:
-    try:
-        return ray.get(running)
-    except ray.exceptions.RayTaskError as error:
-        # What is meant for the user comes without the remote traceback.
-        if isinstance(error.cause, ConfigError | RunError | OSError):
-            raise error.cause from None
-        raise
 
 
 # -- At the end -------------------------------------------------------------

@@ -21,7 +21,8 @@ class EnvironmentConfig:
 
     # Atari protocol: impala (84x84 grey, minimal actions, life loss ends the
     # discount), bmg (210x160 RGB), machado (sticky actions 0.25, all 18
-    # actions). Other tasks are played as EnvPool makes them.
+    # actions), impala-sticky and bmg-sticky (machado's rules, else as those).
+    # Other tasks are played as EnvPool makes them.
     protocol: str = "impala"
 
 

@@ -100,7 +100,7 @@ def load(path: pathlib.Path, base: C) -> C:
         raise ConfigError(f"--config {path}: {reason}") from error
     if not isinstance(fields, dict):
         raise ConfigError(f"--config {path}: not a mapping of fields to values")
-    return _filled(base, fields, prefix="")
+    return filled(base, fields)
 
 
 def differences(
@@ -135,8 +135,12 @@ def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _filled(base: Any, fields: dict[str, Any], prefix: str) -> Any:
-    """`base` with some fields replaced, checked by the annotated types."""
+def filled(base: Any, fields: dict[str, Any], prefix: str = "") -> Any:
+    """`base` with some fields replaced, checked by the annotated types.
+
+    Raises:
+      ConfigError: for an unknown field or a value of another type.
+    """
     allowed = typing.get_type_hints(type(base))
     changes = {}
     for name, value in fields.items():
@@ -148,7 +152,7 @@ def _filled(base: Any, fields: dict[str, Any], prefix: str) -> Any:
         if dataclasses.is_dataclass(current):
             if not isinstance(value, dict):
                 raise ConfigError(f"{prefix}{name}: must hold fields")
-            changes[name] = _filled(current, value, f"{prefix}{name}.")
+            changes[name] = filled(current, value, f"{prefix}{name}.")
         else:
             changes[name] = _typed(allowed[name], value, f"{prefix}{name}")
     return dataclasses.replace(base, **changes)

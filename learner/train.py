@@ -276,6 +276,27 @@ class _Session:
         )
 
 
+def read_params(config: Config) -> tuple[PyTree, int]:
+    """Parameters and frames of the newest checkpoint of a run.
+
+    Raises:
+      RunError: if there is none, or none that can be read.
+    """
+    task = spec(config.task, config.environment.protocol)
+    agent = build.build_agent(config, task)
+    learner = build.build_learner(config, task, agent)
+    checkpoints = Checkpoints(
+        pathlib.Path(config.folder), keep=config.checkpoint.keep, report=print
+    )
+    params = agent.init(jax.random.key(config.seed))
+    restored = checkpoints.restore(learner.init(params))
+    checkpoints.close()
+    if restored is None:
+        raise RunError(f"{config.folder} holds no checkpoint yet")
+    params = jax.device_get(restored.state.meta.inner.params)
+    return params, int(restored.facts["frames"])
+
+
 def prepare_folder(config: Config) -> None:
     """Makes the run's folder, or refuses one that holds another run.
 

@@ -32,6 +32,10 @@ FOREIGN_TO_META = {"envpool", "haiku", "ray"}
 RAY = {
     "actors.pool",
     "experiments.train",
+    "experiments.learner_actor",
+    "experiments.atari57.scheduler",
+    "experiments.atari57.sweep",
+    "benchmarks.scheduling",
     "benchmarks.transport",
     "benchmarks.rllib_impala",
 }

@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -12,7 +12,9 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em;
   padding: 0 1em; color: #222 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .2em .7em; text-align: right; border-bottom: 1px solid #ddd }
+div { overflow-x: auto }
+th, td { padding: .2em .7em; text-align: right; border-bottom: 1px solid #ddd;
+  white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 th { cursor: pointer; position: sticky; top: 0; background: #fff }
 th::after { content: " \\2195"; color: #bbb }
@@ -47,12 +49,21 @@ class Table(NamedTuple):
     note: str = ""
 
 
+class Drawing(NamedTuple):
+    """A figure and what it shows."""
+
+    title: str
+    figure: Figure
+
+
+Part = Table | Drawing
+
+
 def write(
     title: str,
     said: Iterable[str],
     apart: Sequence[str],
-    tables: Iterable[Table],
-    figures: Mapping[str, Figure],
+    parts: Iterable[Part],
 ) -> str:
     """The page's HTML; all text is escaped.
 
@@ -60,23 +71,23 @@ def write(
       title: of the page.
       said: paragraphs at its top.
       apart: what the report leaves out, and why.
-      tables: sortable.
-      figures: by what they show.
+      parts: in their order.
     """
-    parts = [f"<h1>{html.escape(title)}</h1>"]
-    parts += [f"<p>{html.escape(text)}</p>" for text in said]
+    body = [f"<h1>{html.escape(title)}</h1>"]
+    body += [f"<p>{html.escape(text)}</p>" for text in said]
     if apart:
         items = "".join(f"<li>{html.escape(text)}</li>" for text in apart)
-        parts.append(
+        body.append(
             f"<details class=apart open><summary>Left out: {len(apart)}"
             f"</summary><ul>{items}</ul></details>"
         )
-    parts += [_table(table) for table in tables]
-    parts += [_figure(name, figure) for name, figure in figures.items()]
+    for part in parts:
+        shown = _table(part) if isinstance(part, Table) else _drawing(part)
+        body.append(f"<h2>{html.escape(part.title)}</h2>{shown}")
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-        f"<body>{''.join(parts)}<script>{_SCRIPT}</script></body></html>\n"
+        f"<body>{''.join(body)}<script>{_SCRIPT}</script></body></html>\n"
     )
 
 
@@ -87,17 +98,14 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     return (
-        f"<h2>{html.escape(table.title)}</h2>"
-        f"<p class=note>{html.escape(table.note)}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p class=note>{html.escape(table.note)}</p><div><table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def _figure(name: str, figure: Figure) -> str:
+def _drawing(drawing: Drawing) -> str:
     held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=110)
+    drawing.figure.savefig(held, format="png", dpi=110)
     data = base64.b64encode(held.getvalue()).decode()
-    return (
-        f"<h2>{html.escape(name)}</h2>"
-        f'<img alt="{html.escape(name)}" src="data:image/png;base64,{data}">'
-    )
+    alt = html.escape(drawing.title)
+    return f'<img alt="{alt}" src="data:image/png;base64,{data}">'

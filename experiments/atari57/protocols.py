@@ -1,33 +1,15 @@
-"""How a score comes about: which episodes count, and how they are played."""
+"""What is read off a curve: its score, and its value at given frames.
+
+Games of a fixed policy are `bmg evaluate`'s.
+"""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from experiments.atari57.curves import Curve
 
 _WINDOW = 0.05  # of the budget, at its end
-
-
-class Evaluation(NamedTuple):
-    """Whole games with a fixed policy."""
-
-    protocol: str  # of the environment, a key of PROTOCOLS
-    what: str
-
-
-# Played by `bmg evaluate`; `training` is read off a curve.
-EVALUATIONS = {
-    "no-op": Evaluation(
-        "", "up to 30 no-ops at the start, as the run's own protocol has them"
-    ),
-    "sticky": Evaluation(
-        "machado",
-        "sticky actions, all 18 actions, no life-loss signal (Machado et al. "
-        "2018); only policies of 18 actions can play it",
-    ),
-}
 
 
 def training(curve: Curve) -> float:

@@ -74,25 +74,29 @@ def main(arguments: list[str]) -> int:
         "Self-tuned hyper-parameters": figures.hyperparams(tuned, frames),
         "Every game": figures.games(found, frames),
     }
-    kept = {name: figure for name, figure in drawn.items() if figure}
-    for name, figure in kept.items():
+    kept = [
+        page.Drawing(name, figure) for name, figure in drawn.items() if figure
+    ]
+    for name, figure in kept:
         stem = name.lower().replace(" %", "").replace("'", "").replace(" ", "-")
         figure.savefig(folder / f"{stem}.png", dpi=120)
         figure.savefig(folder / f"{stem}.pdf")
     _write_csv(folder, scored, estimates)
     apart = [line for scores in scored for line in scores.apart]
     said = list(_summary(found, scored))
-    tables = [
-        _aggregate_table(scored, estimates),
+    first = _aggregate_table(scored, estimates)
+    parts: list[page.Part] = [
+        first,
         _published_table(),
+        *kept,
         _game_table(scored),
     ]
     (folder / "report.html").write_text(
-        page.write(config.title, said, apart, tables, kept)
+        page.write(config.title, said, apart, parts)
     )
-    for figure in kept.values():
+    for _, figure in kept:
         plt.close(figure)
-    _show(tables[0], said, apart, folder)
+    _show(first, said, apart, folder)
     return 0
 
 

@@ -165,9 +165,23 @@ def test_hopeless_task_says_so():
 
 
 def test_unknown_protocol_names_the_allowed_and_the_nearest():
-    message = r"'imapla'.*allowed: impala, bmg, machado; nearest: impala"
+    message = r"'imapla'.*allowed: impala, bmg, machado, .*; nearest: impala"
     with pytest.raises(ValueError, match=message):
         environment_lib.spec("Pong-v5", "imapla")
+
+
+@pytest.mark.parametrize("name", ["impala", "bmg"])
+def test_sticky_protocols_change_the_rules_alone(name):
+    plain, sticky = (
+        environment_lib.PROTOCOLS[protocol].options
+        for protocol in (name, f"{name}-sticky")
+    )
+    changed = {key for key in plain if plain[key] != sticky[key]}
+    assert changed == {"noop_max", "repeat_action_probability"}
+    assert not environment_lib.PROTOCOLS[
+        f"{name}-sticky"
+    ].life_loss_ends_discount
+    assert environment_lib.spec("Pong-v5", f"{name}-sticky").num_actions == 6
 
 
 def test_continuous_actions_are_refused():
@@ -199,9 +213,10 @@ def test_copies_are_seeded_one_after_the_other():
 
 
 @pytest.mark.parametrize(
-    ("protocol", "sticky"), [("impala", 0), ("machado", 1)]
+    ("protocol", "sticky"),
+    [("impala", 0), ("machado", 1), ("impala-sticky", 1)],
 )
-def test_only_machado_repeats_actions(protocol, sticky, monkeypatch):
+def test_only_machados_rules_repeat_actions(protocol, sticky, monkeypatch):
     # Without random no-ops, sticky actions are all that could tell copies
     # with different seeds apart.
     options = environment_lib.PROTOCOLS[protocol].options

@@ -1,0 +1,81 @@
+"""What a sweep's queue costs: many runs that do nothing.
+
+python -m benchmarks.scheduling --runs 1000 --out FILE.json
+"""
+
+import dataclasses
+import resource
+import time
+from typing import Any, NamedTuple
+
+import ray
+import tyro
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from benchmarks import record
+from experiments.atari57 import scheduler
+from experiments.atari57.scheduler import Job
+
+
+@dataclasses.dataclass(frozen=True)
+class SchedulingConfig:
+    """How many runs."""
+
+    # Runs that do nothing, each of two cores.
+    runs: int = 1_000
+    # File of the numbers.
+    out: str = "runs/bench/scheduling.json"
+
+
+class Nothing(NamedTuple):
+    """A run that has ended as soon as it began."""
+
+    ended: Any
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+
+@ray.remote(num_cpus=1)
+def _nothing() -> None:
+    pass
+
+
+def main() -> None:
+    """Schedules, and prints milliseconds a run and what memory grew by."""
+    config = tyro.cli(SchedulingConfig)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    done: list[tuple[float, int]] = []
+
+    def launch(place: Any) -> Nothing:
+        strategy = PlacementGroupSchedulingStrategy(place, 0)
+        task = _nothing.options(scheduling_strategy=strategy)
+        return Nothing(task.remote())
+
+    def ended(job: Job, ref: Any) -> bool:
+        del job
+        ray.get(ref)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+        done.append((time.perf_counter(), peak))
+        return False
+
+    bundles = [{"CPU": 1.0}, {"CPU": 1.0}]
+    start = time.perf_counter()
+    scheduler.run(
+        [Job(str(n), bundles, launch) for n in range(config.runs)],
+        ended=ended,
+        show=lambda running, waiting: None,
+        stopping=lambda: False,
+    )
+    seconds, tenth = done[-1][0] - start, done[len(done) // 10]
+    each = 1e3 * seconds / config.runs
+    grown = (done[-1][1] - tenth[1]) / 2**10
+    ray.shutdown()
+    print(f"{each:.1f} ms a run; the driver grew by {grown:.1f} MiB")
+    record.write(
+        config.out, config, milliseconds_per_run=each, driver_grew_mib=grown
+    )
+
+
+if __name__ == "__main__":
+    main()

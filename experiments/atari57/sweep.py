@@ -1,0 +1,301 @@
+"""`bmg sweep`: a study's runs on a Ray cluster, interrupted at will."""
+
+import dataclasses
+import pathlib
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments import learner_actor
+from experiments.atari57 import ledger, scheduler
+from experiments.atari57.estimate import (
+    Estimate,
+    check_disk,
+    estimate,
+    measured_speed,
+)
+from experiments.atari57.ledger import Record
+from experiments.atari57.scheduler import Job, Launched
+from experiments.atari57.study import STUDIES, Planned, expand, find
+from experiments.display import hours
+from learner.config import ConfigError
+from learner.progress import Progress
+
+_TELL_SECONDS = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepConfig:
+    """Which study, where, and how it is run."""
+
+    # atari57, ablation, pacman-L, smoke, or a .yaml file of the same fields:
+    # games, seeds, base (a preset), variants.
+    study: str = "smoke"
+    # The study's folder; runs/STUDY if empty. Go on with the same one.
+    out: str = ""
+    # Ray cluster to join: auto, or an address; a local one is started if empty.
+    address: str = ""
+    # Only these games of the study; all if none.
+    games: tuple[str, ...] = ()
+    # Only so many seeds; 0 for the study's.
+    seeds: int = 0
+    # Times that a run which failed is tried again.
+    retries: int = 2
+    # List the runs and what they take; run nothing.
+    dry_run: bool = False
+    # Of one run, for the estimate; 0 takes what the study's runs measured.
+    frames_per_second: float = 0.0
+
+
+def main(arguments: list[str]) -> int:
+    """Runs what is left of a study; 1 if runs failed, 130 if it was stopped."""
+    options = tyro.cli(
+        SweepConfig,
+        args=arguments,
+        prog="bmg sweep",
+        description=(
+            f"Runs a study ({', '.join(STUDIES)}, or a file) on a Ray cluster. "
+            "Killed and started again it goes on. Example: bmg sweep --study "
+            "smoke --out runs/smoke, then bmg report runs/smoke"
+        ),
+    )
+    folder, planned = _plan(options)
+    records = {run.name: ledger.read(folder / run.name) for run in planned}
+    left = [r for r in planned if _left(records[r.name], options.retries)]
+    speed = options.frames_per_second or measured_speed(planned)
+    needed = estimate(left, speed)
+    if options.dry_run:
+        _list(planned, records, needed, speed)
+        return 0
+    check_disk(needed.disk, folder)
+    if left:
+        learner_actor.connect(
+            options.address,
+            # As many as this machine's cores could run at a time.
+            4 * learner_actor.object_store_bytes(left[0].config),
+        )
+        try:
+            _check_room(left)
+            stopped = Sweep(folder, planned, records, options.retries).run(left)
+        finally:
+            ray.shutdown()
+        if stopped:
+            return 130
+    return _tell_end(folder, planned)
+
+
+def _plan(options: SweepConfig) -> tuple[pathlib.Path, list[Planned]]:
+    study = find(options.study)
+    if options.retries < 0 or options.seeds < 0:
+        raise ConfigError("--retries and --seeds must be 0 or more")
+    if options.games:
+        study = dataclasses.replace(study, games=options.games)
+    if options.seeds:
+        study = dataclasses.replace(study, seeds=options.seeds)
+    name = pathlib.Path(options.study).stem
+    folder = pathlib.Path(options.out or f"runs/{name}")
+    return folder, expand(study, folder)
+
+
+def _left(record: Record, retries: int) -> bool:
+    return record.state != "done" and record.failures <= retries
+
+
+def _check_room(left: Sequence[Planned]) -> None:
+    """No run may need more than the whole cluster has."""
+    there = ray.cluster_resources()
+    for run in left:
+        for name in ("CPU", "GPU"):
+            needed = sum(
+                b.get(name, 0) for b in learner_actor.bundles(run.config)
+            )
+            if needed > there.get(name, 0):
+                raise ConfigError(
+                    f"{run.name} needs {needed:g} {name}s, the cluster has "
+                    f"{there.get(name, 0):g}"
+                )
+
+
+@dataclasses.dataclass
+class _Learner:
+    """A run's learner, as the scheduler knows it."""
+
+    actor: Any
+    ended: ray.ObjectRef
+    asked: ray.ObjectRef
+    progress: Progress = dataclasses.field(default_factory=Progress)
+
+    def stop(self) -> None:
+        self.actor.stop.remote()
+
+    def look(self) -> Progress:
+        """The newest progress that has arrived; never waits."""
+        ready, _ = ray.wait([self.asked], timeout=0)
+        if ready:
+            try:
+                self.progress = ray.get(self.asked)
+                self.asked = self.actor.progress.remote()
+            except ray.exceptions.RayError:
+                pass  # Its end is told by `ended`.
+        return self.progress
+
+
+class Sweep:
+    """The state of a study while it runs."""
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        planned: Sequence[Planned],
+        records: dict[str, Record],
+        retries: int,
+    ):
+        self._folder = folder
+        self._runs = {run.name: run for run in planned}
+        self._records = records
+        self._retries = retries
+        self._stop = threading.Event()
+        self._console = Console(highlight=False)
+        self._told = 0.0
+
+    def run(self, left: Sequence[Planned]) -> bool:
+        """Works through what is left; whether it was stopped before the end."""
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._on_signal)
+        scheduler.run(
+            [self._job(run) for run in left],
+            ended=self._ended,
+            show=self._show,
+            stopping=self._stop.is_set,
+        )
+        return self._stop.is_set()
+
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        del frame
+        if self._stop.is_set():
+            raise KeyboardInterrupt  # The second time: at once.
+        print(f"\n{signal.Signals(signum).name}: saving …", flush=True)
+        self._stop.set()
+
+    def _job(self, run: Planned) -> Job:
+        def launch(place: Any) -> Launched:
+            folder = self._folder / run.name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "variant").write_text(run.variant + "\n")
+            actor = learner_actor.start_learner(run.config, place)
+            self._say(f"start  {run.name}")
+            return _Learner(actor, actor.run.remote(), actor.progress.remote())
+
+        return Job(run.name, learner_actor.bundles(run.config), launch)
+
+    def _ended(self, job: Job, ref: ray.ObjectRef) -> bool:
+        folder = self._folder / job.name
+        try:
+            result = learner_actor.result_of(ref)
+        except Exception as error:
+            return self._failed(job, folder, error)
+        if result.finished:
+            self._write(job, self._records[job.name]._replace(state="done"))
+            self._say(f"done   {job.name}")
+        return False
+
+    def _failed(self, job: Job, folder: pathlib.Path, error: Exception) -> bool:
+        """Notes the failure; whether the run is to be tried again."""
+        with (folder / "error.log").open("a") as log:
+            log.write("".join(traceback.format_exception(error)) + "\n")
+        failures = self._records[job.name].failures + 1
+        # A configuration that is refused will be refused again.
+        again = failures <= self._retries and not isinstance(error, ConfigError)
+        reason = str(error).strip().splitlines()[0]
+        state: ledger.State = "waiting" if again else "failed"
+        self._write(job, Record(state, failures, reason))
+        self._say(f"failed {job.name} ({failures} times): {reason}")
+        return again
+
+    def _write(self, job: Job, record: Record) -> None:
+        self._records[job.name] = record
+        ledger.write(self._folder / job.name, record)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+    def _show(self, running: Mapping[str, Launched], waiting: int) -> None:
+        looks = {name: run.look() for name, run in running.items()}  # type: ignore[attr-defined]
+        if time.monotonic() - self._told < _TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        states = [record.state for record in self._records.values()]
+        done, failed = states.count("done"), states.count("failed")
+        rate = sum(look.frames_per_second for look in looks.values())
+        total = sum(run.config.frames for run in self._runs.values())
+        ended = sum(
+            self._runs[name].config.frames
+            for name, record in self._records.items()
+            if record.state != "waiting"
+        )
+        now = sum(look.frames for look in looks.values())
+        left = hours((total - ended - now) / rate) if rate else "-"
+        self._say(
+            f"runs: {done} done, {len(running)} running, {waiting} waiting, "
+            f"{failed} failed   {rate:,.0f} frames/s   left {left}"
+        )
+        for name, look in looks.items():
+            self._say(f"  {name:<32} {_line(look)}")
+
+
+def _line(look: Progress) -> str:
+    mean = "-" if look.mean_return is None else f"{look.mean_return:,.1f}"
+    return (
+        f"{look.frames:>13,} of {look.budget:,} frames  return {mean}  "
+        f"{look.phase}"
+    )
+
+
+def _list(
+    planned: Sequence[Planned],
+    records: Mapping[str, Record],
+    needed: Estimate,
+    speed: float | None,
+) -> None:
+    console = Console(highlight=False)
+    table = Table()
+    for name in ("run", "frames", "state"):
+        table.add_column(name, justify="right" if name == "frames" else "left")
+    for run in planned:
+        state = records[run.name].state
+        table.add_row(run.name, f"{run.config.frames:,}", state)
+    console.print(table)
+    console.print(
+        f"{needed.runs} of {len(planned)} runs to do, {needed.frames:,} "
+        f"frames, up to {needed.disk / 2**30:,.1f} GiB on disk"
+    )
+    if needed.hours is None:
+        console.print("hours: not known; give --frames-per-second of one run")
+        return
+    console.print(
+        f"{needed.hours:,.1f} hours one after the other at {speed:,.0f} "
+        f"frames/s, {needed.accelerator_hours:,.1f} accelerator-hours"
+    )
+
+
+def _tell_end(folder: pathlib.Path, planned: Sequence[Planned]) -> int:
+    console = Console(highlight=False)
+    records = {run.name: ledger.read(folder / run.name) for run in planned}
+    failed = {n: r for n, r in records.items() if r.state == "failed"}
+    for name, record in failed.items():
+        console.print(
+            f"failed {name}: {record.error}\n       {folder / name}/error.log",
+            soft_wrap=True,
+        )
+    done = sum(record.state == "done" for record in records.values())
+    console.print(f"{done} of {len(planned)} runs done, {len(failed)} failed")
+    console.print(f"report  bmg report {folder}", soft_wrap=True)
+    return 1 if failed else 0

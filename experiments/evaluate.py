@@ -1,0 +1,115 @@
+"""`bmg evaluate`: whole games of a run's newest checkpoint."""
+
+import csv
+import dataclasses
+import pathlib
+import statistics
+import sys
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments import processes
+from experiments.atari57.scores import game_of, human_normalised
+from learner import config_file
+from learner.config import Config, ConfigError
+
+_FIELDS = ("protocol", "frames", "seed", "episode_return", "episode_frames")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """Which run plays, and how."""
+
+    # Folder of a run of `bmg train`.
+    run: Annotated[str, tyro.conf.Positional]
+    # no-op: as the run was trained, up to 30 no-ops at the start (impala, bmg).
+    # sticky: the same screen and actions, each repeated with probability 0.25,
+    # no no-ops, no sign of a lost life (Machado et al. 2018).
+    protocol: Literal["no-op", "sticky"] = "no-op"
+    # Whole games; all are played at a time.
+    episodes: int = 10
+    # Of the games and the actions; not one that the run trained with.
+    seed: int = 10**9
+
+
+def main(arguments: list[str]) -> int:
+    """Plays, appends to RUN/evaluations.csv, prints a table."""
+    options = tyro.cli(
+        EvaluateConfig,
+        args=arguments,
+        prog="bmg evaluate",
+        description=(
+            "Plays whole games with the policy of a run's newest checkpoint "
+            "and writes the scores to RUN/evaluations.csv. Example: bmg "
+            "evaluate runs/Pong-v5-bmg-1 --protocol sticky --episodes 20"
+        ),
+    )
+    if options.episodes < 1:
+        raise ConfigError(f"episodes = {options.episodes}: must be at least 1")
+    folder = pathlib.Path(options.run)
+    path = folder / "config.yaml"
+    if not path.exists():
+        raise ConfigError(f"{folder} holds no run: there is no {path}")
+    trained = config_file.load(path, Config())
+    config = dataclasses.replace(
+        trained,
+        out=str(folder),
+        environment=_environment(trained, options.protocol),
+        learner=dataclasses.replace(trained.learner, gpus=0.0, devices=1),
+    )
+    # glibc's and XLA's variables have to be there when a process starts.
+    processes.restart_with(
+        processes.learner_variables(config), "experiments.main"
+    )
+    from learner.build import play_games
+    from learner.train import read_params
+
+    params, frames = read_params(config)
+    games = play_games(config, params, options.episodes, options.seed)
+    rows = [(options.protocol, frames, options.seed, *game) for game in games]
+    _append(folder / "evaluations.csv", rows)
+    _show(config, options, frames, [game.episode_return for game in games])
+    return 0
+
+
+def _environment(config: Config, protocol: str):
+    name = config.environment.protocol
+    if protocol == "sticky" and name != "machado":
+        name = f"{name}-sticky"
+    return dataclasses.replace(config.environment, protocol=name)
+
+
+def _append(path: pathlib.Path, rows: list[tuple]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(_FIELDS)
+        writer.writerows(rows)
+
+
+def _show(
+    config: Config, options: EvaluateConfig, frames: int, returns: list[float]
+) -> None:
+    mean = statistics.fmean(returns)
+    row = {
+        "games": f"{len(returns)}",
+        "mean return": f"{mean:,.2f}",
+        "lowest": f"{min(returns):,.2f}",
+        "highest": f"{max(returns):,.2f}",
+    }
+    try:
+        share = human_normalised(game_of(config.task), mean)
+        row["of human"] = f"{share:.1%}"
+    except ValueError:
+        pass  # Not one of the 57.
+    table = Table(
+        title=f"{config.task}, {options.protocol}, after {frames:,} frames"
+    )
+    for name in row:
+        table.add_column(name, justify="right")
+    table.add_row(*row.values())
+    Console(highlight=False, file=sys.stdout).print(table)
