@@ -5,6 +5,7 @@ import dataclasses
 import importlib.util
 import math
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -60,27 +61,9 @@ def main(arguments: list[str]) -> int:
     aggregate.check(found)
     scored = aggregate.scores(found)
     estimates = aggregate.estimates(scored)
-    frames = np.linspace(0, found[0].budget, config.points + 1)[1:]
     folder = pathlib.Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {
-        "Median human-normalised return": figures.medians(
-            found, scored, frames
-        ),
-        "Aggregates and 95 % intervals": figures.bars(estimates),
-        "Performance profiles": figures.profiles(scored),
-        "Returns as shares of the best agent's": figures.distribution(scored),
-        "Scores over L": figures.by_lookahead(found, scored),
-        "Self-tuned hyper-parameters": figures.hyperparams(tuned, frames),
-        "Every game": figures.games(found, frames),
-    }
-    kept = [
-        page.Drawing(name, figure) for name, figure in drawn.items() if figure
-    ]
-    for name, figure in kept:
-        stem = name.lower().replace(" %", "").replace("'", "").replace(" ", "-")
-        figure.savefig(folder / f"{stem}.png", dpi=120)
-        figure.savefig(folder / f"{stem}.pdf")
+    kept = list(_draw(found, tuned, scored, estimates, config.points, folder))
     _write_csv(folder, scored, estimates)
     apart = [line for scores in scored for line in scores.apart]
     said = list(_summary(found, scored))
@@ -98,6 +81,30 @@ def main(arguments: list[str]) -> int:
         plt.close(figure)
     _show(first, said, apart, folder)
     return 0
+
+
+def _draw(
+    found, tuned, scored, estimates, points: int, folder: pathlib.Path
+) -> Iterable[page.Drawing]:
+    """All figures that there are data for, saved."""
+    frames = np.linspace(0, found[0].budget, points + 1)[1:]
+    drawn = {
+        "Median human-normalised return": figures.medians(
+            found, scored, frames
+        ),
+        "Aggregates and 95 % intervals": figures.bars(estimates),
+        "Performance profiles": figures.profiles(scored),
+        "Returns as shares of the best agent's": figures.distribution(scored),
+        "Scores over L": figures.by_lookahead(found, scored),
+        "Self-tuned hyper-parameters": figures.hyperparams(tuned, frames),
+        "Every game": figures.games(found, frames),
+    }
+    for name, figure in drawn.items():
+        if figure:
+            stem = re.sub(r"\W+", "-", name.lower())
+            figure.savefig(folder / f"{stem}.png", dpi=120)
+            figure.savefig(folder / f"{stem}.pdf")
+            yield page.Drawing(name, figure)
 
 
 def _check(config: ReportConfig) -> None:

@@ -12,12 +12,10 @@ from typing import Any
 import ray
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from experiments import learner_actor
-from experiments.atari57 import ledger, scheduler
+from experiments.atari57 import ledger, scheduler, status
 from experiments.atari57.estimate import (
-    Estimate,
     check_disk,
     estimate,
     measured_speed,
@@ -25,7 +23,6 @@ from experiments.atari57.estimate import (
 from experiments.atari57.ledger import Record
 from experiments.atari57.scheduler import Job, Launched
 from experiments.atari57.study import STUDIES, Planned, expand, find
-from experiments.display import hours
 from learner.config import ConfigError
 from learner.progress import Progress
 
@@ -73,7 +70,7 @@ def main(arguments: list[str]) -> int:
     speed = options.frames_per_second or measured_speed(planned)
     needed = estimate(left, speed)
     if options.dry_run:
-        _list(planned, records, needed, speed)
+        status.show_plan(planned, records, needed, speed)
         return 0
     check_disk(needed.disk, folder)
     if left:
@@ -89,7 +86,7 @@ def main(arguments: list[str]) -> int:
             ray.shutdown()
         if stopped:
             return 130
-    return _tell_end(folder, planned)
+    return status.show_end(folder, planned)
 
 
 def _plan(options: SweepConfig) -> tuple[pathlib.Path, list[Planned]]:
@@ -232,70 +229,6 @@ class Sweep:
         if time.monotonic() - self._told < _TELL_SECONDS:
             return
         self._told = time.monotonic()
-        states = [record.state for record in self._records.values()]
-        done, failed = states.count("done"), states.count("failed")
-        rate = sum(look.frames_per_second for look in looks.values())
-        total = sum(run.config.frames for run in self._runs.values())
-        ended = sum(
-            self._runs[name].config.frames
-            for name, record in self._records.items()
-            if record.state != "waiting"
-        )
-        now = sum(look.frames for look in looks.values())
-        left = hours((total - ended - now) / rate) if rate else "-"
-        self._say(
-            f"runs: {done} done, {len(running)} running, {waiting} waiting, "
-            f"{failed} failed   {rate:,.0f} frames/s   left {left}"
-        )
-        for name, look in looks.items():
-            self._say(f"  {name:<32} {_line(look)}")
-
-
-def _line(look: Progress) -> str:
-    mean = "-" if look.mean_return is None else f"{look.mean_return:,.1f}"
-    return (
-        f"{look.frames:>13,} of {look.budget:,} frames  return {mean}  "
-        f"{look.phase}"
-    )
-
-
-def _list(
-    planned: Sequence[Planned],
-    records: Mapping[str, Record],
-    needed: Estimate,
-    speed: float | None,
-) -> None:
-    console = Console(highlight=False)
-    table = Table()
-    for name in ("run", "frames", "state"):
-        table.add_column(name, justify="right" if name == "frames" else "left")
-    for run in planned:
-        state = records[run.name].state
-        table.add_row(run.name, f"{run.config.frames:,}", state)
-    console.print(table)
-    console.print(
-        f"{needed.runs} of {len(planned)} runs to do, {needed.frames:,} "
-        f"frames, up to {needed.disk / 2**30:,.1f} GiB on disk"
-    )
-    if needed.hours is None:
-        console.print("hours: not known; give --frames-per-second of one run")
-        return
-    console.print(
-        f"{needed.hours:,.1f} hours one after the other at {speed:,.0f} "
-        f"frames/s, {needed.accelerator_hours:,.1f} accelerator-hours"
-    )
-
-
-def _tell_end(folder: pathlib.Path, planned: Sequence[Planned]) -> int:
-    console = Console(highlight=False)
-    records = {run.name: ledger.read(folder / run.name) for run in planned}
-    failed = {n: r for n, r in records.items() if r.state == "failed"}
-    for name, record in failed.items():
-        console.print(
-            f"failed {name}: {record.error}\n       {folder / name}/error.log",
-            soft_wrap=True,
-        )
-    done = sum(record.state == "done" for record in records.values())
-    console.print(f"{done} of {len(planned)} runs done, {len(failed)} failed")
-    console.print(f"report  bmg report {folder}", soft_wrap=True)
-    return 1 if failed else 0
+        runs = list(self._runs.values())
+        for line in status.lines(runs, self._records, looks, waiting):
+            self._say(line)
