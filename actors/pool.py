@@ -35,7 +35,8 @@ class Collected(NamedTuple):
 class PoolStatus(NamedTuple):
     """What a user wants to know of the actors."""
 
-    actors: int
+    actors: int  # that play
+    starting: int  # that start, or wait for room in the cluster
     replaced: int
 
 
@@ -57,7 +58,7 @@ class LocalPool:
 
     def status(self) -> PoolStatus:
         """One actor, never replaced."""
-        return PoolStatus(actors=1, replaced=0)
+        return PoolStatus(actors=1, starting=0, replaced=0)
 
     def tape(self) -> dict[str, np.ndarray]:
         """All that the actor did; see `Unroller.tape`."""
@@ -78,6 +79,9 @@ class _Actor:
     def __init__(self, make_unroller: MakeUnroller, seed: int):
         self._unroller = make_unroller(seed)
 
+    def started(self) -> None:
+        """Returns once the actor has a place and its environments."""
+
     def unroll(self, params: PyTree, version: int) -> Collected:
         return Collected(*self._unroller.unroll(params, version))
 
@@ -88,11 +92,13 @@ class _Request(NamedTuple):
 
 
 class RayPool:
-    """`count` Ray actors, each with a bounded number of unrolls in flight.
+    """Up to `count` Ray actors, each with some unrolls in flight and no more.
 
     Every request carries the newest parameters. An actor that dies, is lost
     with its node, raises, or takes longer than `timeout` seconds over an
-    unroll is replaced by a fresh one with other seeds, and counted.
+    unroll is replaced by a fresh one with other seeds, and counted. Those that
+    the cluster has no room for wait, at no cost to the others, and play as
+    soon as a node joins: that they wait is what an autoscaler acts on.
 
     Args:
       make_unroller: `seed offset -> Unroller`, run inside the actor.
@@ -129,11 +135,14 @@ class RayPool:
         self._timeout = timeout
         self._max_failures = max_failures
         self._seeds = itertools.count()
-        self._actors = [self._start() for _ in range(count)]
+        self._actors: list[Any] = [None] * count
+        self._starting: dict[ray.ObjectRef, int] = {}  # slots
         self._pending: dict[ray.ObjectRef, _Request] = {}
         self._newest: tuple[Any, int] = (None, 0)
         self._replaced = 0
         self._failures: collections.Counter[int] = collections.Counter()
+        for slot in range(count):
+            self._start(slot)
 
     def publish(self, params: PyTree, version: int) -> None:
         """Puts a version into the object store, once for all actors."""
@@ -145,27 +154,24 @@ class RayPool:
         Raises:
           PoolError: after `max_failures` failures of an actor in a row.
         """
-        self._fill()
         while True:
             self._replace_hung()
+            # Unrolls first: who starts must not keep those waiting who play.
             ready, _ = ray.wait(
-                list(self._pending), num_returns=1, timeout=self._patience()
+                [*self._pending, *self._starting],
+                num_returns=1,
+                timeout=self._patience(),
             )
-            if not ready:
-                continue
-            request = self._pending.pop(ready[0])
-            try:
-                collected = ray.get(ready[0])
-            except ray.exceptions.RayError as error:
-                self._replace(request.slot, error)
-                continue
-            self._failures.clear()
-            self._submit(request.slot)
-            return collected
+            collected = self._take(ready[0]) if ready else None
+            if collected is not None:
+                return collected
 
     def status(self) -> PoolStatus:
         """Actors in the pool and how many were replaced so far."""
-        return PoolStatus(len(self._actors), self._replaced)
+        starting = len(self._starting)
+        return PoolStatus(
+            len(self._actors) - starting, starting, self._replaced
+        )
 
     def tape(self) -> dict[str, np.ndarray]:
         """None is kept: who plays when is not in our hands."""
@@ -178,27 +184,41 @@ class RayPool:
     def close(self) -> None:
         """Ends all actors."""
         self._pending.clear()
+        self._starting.clear()
         for actor in self._actors:
             ray.kill(actor)
 
-    def _start(self) -> Any:
+    def _start(self, slot: int) -> None:
         # Replacements play other games than those that they replace.
-        return self._remote.remote(self._make_unroller, next(self._seeds))
+        seed = next(self._seeds)
+        self._actors[slot] = self._remote.remote(self._make_unroller, seed)
+        self._starting[self._actors[slot].started.remote()] = slot
 
-    def _fill(self) -> None:
-        if self._pending:
-            return
-        for _ in range(self._in_flight):
-            for slot in range(len(self._actors)):
+    def _take(self, ref: ray.ObjectRef) -> Collected | None:
+        """What is ready: an unroll, or an actor that has started or failed."""
+        request = self._pending.pop(ref, None)
+        slot = request.slot if request else self._starting.pop(ref)
+        try:
+            collected = ray.get(ref)
+        except ray.exceptions.RayError as error:
+            self._replace(slot, error)
+            return None
+        if request is None:
+            for _ in range(self._in_flight):
                 self._submit(slot)
+            return None
+        self._failures.clear()
+        self._submit(slot)
+        return collected
 
     def _submit(self, slot: int) -> None:
         ref = self._actors[slot].unroll.remote(*self._newest)
         self._pending[ref] = _Request(slot, time.monotonic())
 
     def _patience(self) -> float:
-        oldest = min(request.started for request in self._pending.values())
-        return max(oldest + self._timeout - time.monotonic(), 0.1)
+        now = time.monotonic()
+        oldest = min((r.started for r in self._pending.values()), default=now)
+        return max(oldest + self._timeout - now, 0.1)
 
     def _replace_hung(self) -> None:
         overdue = time.monotonic() - self._timeout
@@ -226,6 +246,4 @@ class RayPool:
         for ref in stale:
             del self._pending[ref]
         ray.kill(self._actors[slot])
-        self._actors[slot] = self._start()
-        for _ in range(self._in_flight):
-            self._submit(slot)
+        self._start(slot)

@@ -47,23 +47,24 @@ def main(arguments: list[str]) -> int:
         stage.pair(pair)  # refuses before anything runs
     console = Console()
     rows: list[Row] = []
-    failed = []
-    for name, torso in _jobs(options):
-        with console.status(f"{name}, {torso}"):
-            found, problem = _run(options, name, torso)
-        rows += found
+    failed: list[str] = []
+    jobs = list(_jobs(options))
+    for number, (name, torso) in enumerate(jobs, start=1):
+        console.print(f"{number} of {len(jobs)}: {name}, {torso}")
+        found, problem = _run(options, name, torso)
+        rows = [with_bound(row, rows + found) for row in rows + found]
         if problem:
             failed.append(f"{name}, {torso}")
-            console.print(f"{name}, {torso}: not run:\n{problem}")
-    rows = [with_bound(row, rows) for row in rows]
+            console.print(f"not run:\n{problem}")
+        # After each: what was measured stays, whatever comes.
+        record.write(
+            f"{options.out}/bench.json",
+            options,
+            cores=os.cpu_count(),
+            rows=[row._asdict() for row in rows],
+            failed=failed,
+        )
     console.print(_table(rows))
-    record.write(
-        f"{options.out}/bench.json",
-        options,
-        cores=os.cpu_count(),
-        rows=[row._asdict() for row in rows],
-        failed=failed,
-    )
     return 1 if failed else 0
 
 

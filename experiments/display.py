@@ -91,7 +91,7 @@ def plain_line(progress: Progress) -> str:
         f"left {time_left(progress):>8}  "
         f"return {_return(progress):>8} ({progress.episodes} episodes)  "
         f"update {progress.updates:,}  lag {progress.lag:.1f}  "
-        f"actors {progress.actors} (replaced {progress.replaced})"
+        f"actors {_actors(progress)}"
     )
 
 
@@ -107,6 +107,11 @@ def hours(seconds: float) -> str:
     """Hours, minutes and seconds."""
     whole, rest = divmod(int(seconds), 3600)
     return f"{whole}:{rest // 60:02d}:{rest % 60:02d}"
+
+
+def _actors(progress: Progress) -> str:
+    waiting = f"{progress.starting} starting, " if progress.starting else ""
+    return f"{progress.actors} ({waiting}{progress.replaced} replaced)"
 
 
 def _return(progress: Progress) -> str:
@@ -142,7 +147,7 @@ def _panel(config: Config, progress: Progress) -> Group:
     )
     facts.add_row(
         "actors",
-        f"{progress.actors} ({progress.replaced} replaced)",
+        _actors(progress),
         "learner waits",
         f"{progress.wait_share:.0%}, {progress.waiting} batches ready",
     )

@@ -13,6 +13,7 @@ from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from experiments import processes
+from experiments.prometheus import Exporter
 from learner.config import Config, ConfigError
 from learner.progress import Progress, Result, RunError
 
@@ -48,12 +49,15 @@ class LearnerActor:
             return ray.get(remote.remote(config, params, count, seed))
 
         self._run = Run(config, make_pool, evaluate)
+        self._exporter = Exporter(config.folder)
 
     def run(self) -> Result:
         return self._run.run()
 
     def progress(self) -> Progress:
-        return self._run.progress()
+        progress = self._run.progress()
+        self._exporter.show(progress)  # the driver asks twice a second
+        return progress
 
     def stop(self) -> None:
         self._run.stop()

@@ -127,14 +127,17 @@ def _check_cluster(config: Config) -> None:
     resources = ray.cluster_resources()
     cores, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
     actors, learner = config.actors, config.learner
-    needed = actors.count * actors.cpus + learner.cpus
+    name, count = "count", actors.count
+    if actors.min:
+        name, count = "min", actors.min
+    needed = count * actors.cpus + learner.cpus
     if needed > cores:
         most = int((cores - learner.cpus) / actors.cpus) if actors.cpus else 0
         raise ConfigError(
-            f"actors.count = {actors.count} with actors.cpus = "
+            f"actors.{name} = {count} with actors.cpus = "
             f"{actors.cpus:g} and learner.cpus = {learner.cpus:g} needs "
             f"{needed:g} cores, the cluster has {cores:g}: take "
-            f"--actors.count {max(most, 1)}, or fewer --actors.cpus"
+            f"--actors.{name} {max(most, 1)}, or fewer --actors.cpus"
         )
     if learner.gpus > gpus:
         raise ConfigError(

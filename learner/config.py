@@ -51,6 +51,9 @@ class ActorsConfig:
 
     # Ray actors.
     count: int = 4
+    # Of them, those that the cluster must have cores for at the start; the
+    # others join as it grows. 0 for all.
+    min: int = 0
     # Environments of each actor.
     envs: int = 32
     # Environments that an actor awaits per policy step; fewer than `envs` lets

@@ -20,6 +20,11 @@ def check(config: Config) -> None:
             f"actors.envs-per-step = {actors.envs_per_step} exceeds "
             f"actors.envs = {actors.envs}: take at most {actors.envs}"
         )
+    if actors.min > actors.count:
+        raise ConfigError(
+            f"actors.min = {actors.min} exceeds actors.count = "
+            f"{actors.count}: take at most {actors.count}"
+        )
     if config.replay.columns >= batch:
         raise ConfigError(
             f"replay.columns = {config.replay.columns} leaves no new data in "
@@ -87,6 +92,7 @@ def _check_ranges(config: Config) -> None:
     not_negative = {
         "seed": config.seed,
         "evaluation-episodes": config.evaluation_episodes,
+        "actors.min": config.actors.min,
         "actors.cpus": config.actors.cpus,
         "learner.devices": config.learner.devices,
         "learner.gpus": config.learner.gpus,

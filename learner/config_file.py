@@ -21,6 +21,7 @@ FREE = (
     "evaluation_episodes",
     "log_seconds",
     "actors.count",
+    "actors.min",
     "actors.cpus",
     "actors.threads",
     "actors.timeout",

@@ -111,6 +111,7 @@ class Monitor:
             waiting=waiting,
             wait_share=self._waited / elapsed,
             actors=status.actors,
+            starting=status.starting,
             replaced=status.replaced,
             skipped=int(metrics["skipped"]),
             hyperparams={

@@ -33,6 +33,7 @@ RAY = {
     "actors.pool",
     "experiments.train",
     "experiments.learner_actor",
+    "experiments.prometheus",
     "experiments.atari57.scheduler",
     "experiments.atari57.sweep",
     "benchmarks.scheduling",

@@ -151,7 +151,7 @@ def test_actors_have_seeds_and_processes_of_their_own(pool):
     made = collect_from_all(pool, 2)
     assert {m.seed for m in made.values()} == {0, 1}
     assert os.getpid() not in made
-    assert pool.status() == PoolStatus(actors=2, replaced=0)
+    assert pool.status() == PoolStatus(actors=2, starting=0, replaced=0)
 
 
 def test_environment_variables_are_set_in_the_actors(pool):
@@ -182,7 +182,7 @@ def test_killed_actor_is_replaced_and_counted(pool):
     # The run went on meanwhile.
     assert {m.by for m in made} <= {victim.by, survivor.by}
     after = collect_from_all(pool, 2)
-    assert pool.status() == PoolStatus(actors=2, replaced=replaced + 1)
+    assert pool.status() == PoolStatus(2, 0, replaced + 1)
     assert victim.by not in after
     assert survivor.by in after
     # The new one plays other games.
@@ -239,7 +239,7 @@ def test_raising_actor_is_replaced_and_in_flight_is_bounded(
     pool = RayPool(make_unroller, count=1, in_flight=2)
     publish(pool, 1)
     assert pool.collect().unroll.seed == failures
-    assert pool.status() == PoolStatus(actors=1, replaced=failures)
+    assert pool.status() == PoolStatus(1, 0, failures)
 
     for version in (2, 3):
         publish(pool, version)
@@ -297,7 +297,7 @@ def test_local_pool_plays_in_this_process_with_the_newest_version():
         assert (made.by, made.seed) == (os.getpid(), 0)
         assert made.version == version
         np.testing.assert_array_equal(made.params, np.full(3, version))
-    assert pool.status() == PoolStatus(actors=1, replaced=0)
+    assert pool.status() == PoolStatus(actors=1, starting=0, replaced=0)
 
 
 def test_local_pool_hands_on_tapes_and_its_end():

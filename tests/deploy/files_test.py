@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from experiments.main import parse_train
+from experiments.prometheus import GAUGES
 from learner.config_check import check
+from learner.progress import Progress
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -80,6 +82,8 @@ def test_the_command_is_one_that_bmg_takes():
     room = VALUES["actor_nodes_max"] * VALUES["actor_cpus"]
     assert config.actors.count * config.actors.cpus <= room
     assert config.learner.gpus <= VALUES["learner_gpus"]
+    # There is room for those before any actor node has come.
+    assert config.actors.min * config.actors.cpus < VALUES["learner_cpus"]
 
 
 @pytest.mark.parametrize("cloud", ["aws", "gcp"])
@@ -139,6 +143,14 @@ def test_the_cluster_asks_for_tokens_and_its_head_runs_nothing():
     selected = job["spec"]["clusterSelector"]["ray.io/cluster"]
     assert selected == cluster["metadata"]["name"]
     assert job["spec"]["entrypoint"] == VALUES["command"]
+
+
+def test_every_panel_asks_for_what_a_run_exports():
+    board = json.loads((DEPLOY / "grafana.json").read_text())
+    asked = [t["expr"] for panel in board["panels"] for t in panel["targets"]]
+    names = [re.search(r"ray_(bmg_\w+)", expr).group(1) for expr in asked]
+    assert sorted(names) == sorted(name for name, _, _ in GAUGES)
+    assert set(Progress._fields) >= {field for _, field, _ in GAUGES}
 
 
 def test_the_slurm_script_parses_and_keeps_its_token_to_itself():
