@@ -1,6 +1,7 @@
 """A run's progress as Ray metrics, which Prometheus scrapes from every node.
 
-Ray adds `ray_` to each name, and labels for node and session.
+Ray adds `ray_` to each name, and labels for node and session. Where only plain
+Ray is installed, not `ray[default]`, nothing listens and nothing is told.
 """
 
 from ray.util.metrics import Gauge
