@@ -365,7 +365,7 @@ def test_the_file_is_plain_yaml(tmp_path):
 
 FREE = {
     *("out", "address", "evaluation_episodes", "log_seconds"),
-    *("actors__count", "actors__cpus", "actors__threads"),
+    *("actors__count", "actors__min", "actors__cpus", "actors__threads"),
     *("actors__timeout", "actors__max_failures"),
     *("learner__gpus", "learner__cpus", "learner__devices"),
     *("learner__prefetch", "learner__max_skipped", "learner__max_restarts"),
