@@ -9,8 +9,6 @@ import os
 import shutil
 import tempfile
 
-import pytest
-
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
@@ -23,10 +21,3 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-
-
-def pytest_collection_modifyitems(items):
-    """Marks the tests that start processes, for `make test`."""
-    for item in items:
-        if "system" in item.path.parts or item.path.name == "pool_test.py":
-            item.add_marker(pytest.mark.ray)

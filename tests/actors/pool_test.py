@@ -25,7 +25,10 @@ from actors.unroll import Unroller
 MIB = 2**20
 
 # JAX's, when ray.init forks to start its own processes, as it does at once.
-pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
+]
 
 
 class Made(NamedTuple):

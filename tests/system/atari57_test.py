@@ -60,7 +60,6 @@ def test_a_killed_study_goes_on_and_tells_what_failed(
     assert (tmp_path / "report" / "report.html").exists()
 
 
-@pytest.mark.ray
 def test_a_runs_checkpoint_plays_whole_games(bmg, tmp_path):
     run = tmp_path / "run"
     train = bmg(

@@ -54,6 +54,7 @@ def test_flags_that_do_not_parse_exit_with_two(capsys, arguments):
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.ray
 def test_more_actors_than_cores_are_refused(bmg):
     command = bmg("train", "--preset", "catch", "--actors.count", 999)
     assert command.wait(60) == 2

@@ -6,6 +6,8 @@ import statistics
 
 import pytest
 
+pytestmark = pytest.mark.ray
+
 _ALL = [
     (algorithm, seed)
     for algorithm in ("impala", "stacx", "bmg")

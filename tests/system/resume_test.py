@@ -91,6 +91,7 @@ def _ray_processes(root, name):
     return [p for p in session if name in " ".join(p.cmdline())]
 
 
+@pytest.mark.ray
 def test_learner_killed_with_ray_goes_on_without_gap_or_duplicate(
     bmg, tmp_path, eventually
 ):
@@ -113,6 +114,7 @@ def test_learner_killed_with_ray_goes_on_without_gap_or_duplicate(
     assert 0.9 * 6_000 < len(at) <= 6_000
 
 
+@pytest.mark.ray
 def test_killed_actor_is_replaced_and_counted(bmg, tmp_path, eventually):
     folder = tmp_path / "run"
     command = bmg(*_SMALL, "--frames", 60_000, "--out", folder)
@@ -125,6 +127,7 @@ def test_killed_actor_is_replaced_and_counted(bmg, tmp_path, eventually):
     assert _frames_of_lines(folder)[-1] >= 60_000
 
 
+@pytest.mark.ray
 def test_sigterm_saves_and_says_how_to_go_on(bmg, tmp_path, eventually):
     folder = tmp_path / "run"
     arguments = (*_SMALL, "--frames", 100_000, "--out", folder)
