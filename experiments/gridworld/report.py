@@ -204,7 +204,8 @@ def _label(row: Row) -> str:
     seeds = f"{row.seeds} seeds"
     if variant.method == "fixed":
         return f"{agent}, fixed {variant.weight:g} ({seeds})"
-    label = f"{agent}-{variant.method.upper()}, {variant.context} context"
+    context = {"none": "no"}.get(variant.context, variant.context)
+    label = f"{agent}-{variant.method.upper()}, {context} context"
     length = f", L = {variant.L}" if variant.method == "bmg" else ""
     return f"{label}, K = {variant.K}{length} ({seeds})"
 
