@@ -112,6 +112,8 @@ def _bar(console: Console) -> Progress:
         TextColumn("{task.completed:,.0f} steps"),
         TimeRemainingColumn(),
         console=console,
+        # Calls of some variants take longer than rich's half a minute.
+        speed_estimate_period=600.0,
     )
 
 
