@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> int:
     for number, (name, torso) in enumerate(jobs, start=1):
         console.print(f"{number} of {len(jobs)}: {name}, {torso}")
         found, problem = _run(options, name, torso)
-        rows = [with_bound(row, rows + found) for row in rows + found]
+        rows += found
+        rows = [with_bound(row, rows) for row in rows]
         if problem:
             failed.append(f"{name}, {torso}")
             console.print(f"not run:\n{problem}")
@@ -112,30 +113,26 @@ def with_bound(row: Row, rows: list[Row]) -> Row:
         return row
     torso, algorithm = row.what.split(", ")
     cores = os.cpu_count() or 1
-    env = _rates(rows, "env", "")
+    rates = {(r.stage, r.what): r.value for r in rows if r.value}
+    env = [rate for (name, _), rate in rates.items() if name == "env"]
     # The policy computes on one core; another process would have the next.
-    infer = [rate * cores for rate in _rates(rows, "infer", f"{torso}, ")]
+    infer = [
+        rate * cores
+        for (name, what), rate in rates.items()
+        if name == "infer" and what.startswith(f"{torso},")
+    ]
     learners = {
         "impala": f"{torso}, impala",
         "stacx": f"{torso}, stacx",
         "bmg": f"{torso}, bmg K=1 L=1",
     }
-    learner = _rates(rows, "learner", learners[algorithm])
+    learner = rates.get(("learner", learners[algorithm]))
     if not (env and infer and learner):
         return row
-    bound = 1 / (1 / max(env) + 1 / max(infer) + 1 / learner[0])
+    bound = 1 / (1 / max(env) + 1 / max(infer) + 1 / learner)
     return row._replace(
         ratio=row.value / bound, ratio_of=f"bound of {bound:,.0f}"
     )
-
-
-def _rates(rows: list[Row], name: Name, prefix: str) -> list[float]:
-    """Rates of a stage's rows whose description begins so."""
-    return [
-        row.value
-        for row in rows
-        if row.stage == name and row.what.startswith(prefix) and row.value
-    ]
 
 
 def _table(rows: list[Row]) -> Table:

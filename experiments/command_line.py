@@ -15,8 +15,16 @@ C = TypeVar("C")  # a frozen dataclass
 Presets = Mapping[str, Callable[[], C]]
 
 
-def choose(presets: Presets[C], name: str) -> C:
+def choose(
+    presets: Presets[C], name: str, *, what: str = "preset", also: str = ""
+) -> C:
     """The configuration of that name.
+
+    Args:
+      presets: by name.
+      name: asked for.
+      what: they are, for the message.
+      also: what else would be allowed.
 
     Raises:
       ConfigError: naming the allowed names and the nearest.
@@ -24,7 +32,7 @@ def choose(presets: Presets[C], name: str) -> C:
     if name not in presets:
         close = difflib.get_close_matches(name, presets, n=1, cutoff=0.0)
         raise ConfigError(
-            f"unknown preset {name!r}; allowed: {', '.join(presets)}; "
+            f"unknown {what} {name!r}; allowed: {', '.join(presets)}{also}; "
             f"nearest: {close[0]}"
         )
     return presets[name]()

@@ -5,7 +5,7 @@ import pathlib
 import matplotlib
 import numpy as np
 
-from learner.metrics import read_episodes, read_lines
+from learner.metrics import acting_hyperparams, read_episodes, read_lines
 
 matplotlib.use("Agg")
 
@@ -54,16 +54,10 @@ def running_mean(x: np.ndarray) -> np.ndarray:
 
 def _draw_hyperparams(axis: plt.Axes, lines: list[dict]) -> None:
     """Head 0's self-tuned hyper-parameters, relative to where they began."""
-    names = [
-        name
-        for name in (lines[0] if lines else {})
-        if name.startswith("hyperparams/") and name.endswith("_0")
-    ]
+    tuned = acting_hyperparams(lines)
     frames = [line["frames"] for line in lines]
-    for name in names:
-        values = np.array([line[name] for line in lines], float)
-        label = name.removeprefix("hyperparams/").removesuffix("_0")
+    for label, values in tuned.items():
         axis.plot(frames, values / max(abs(values[0]), 1e-12), label=label)
     axis.set_ylabel("hyper-parameter / first value")
-    if names:
+    if tuned:
         axis.legend(fontsize=8, ncols=2)

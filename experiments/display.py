@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from rich import box
@@ -164,4 +165,19 @@ def _hyperparams(progress: Progress) -> Table:
         table.add_column(f"head {head}", justify="right")
     for name, values in progress.hyperparams.items():
         table.add_row(name, *(f"{value:.4f}" for value in values))
+    return table
+
+
+def returns_table(title: str, returns: Sequence[float], **more: str) -> Table:
+    """Whole games in one row, with further columns by name."""
+    row = {
+        "games": str(len(returns)),
+        "mean return": f"{sum(returns) / len(returns):.2f}",
+        "lowest": f"{min(returns):.2f}",
+        "highest": f"{max(returns):.2f}",
+    } | {name.replace("_", " "): cell for name, cell in more.items()}
+    table = Table(title=title)
+    for name in row:
+        table.add_column(name, justify="right")
+    table.add_row(*row.values())
     return table

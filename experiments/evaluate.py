@@ -4,15 +4,14 @@ import csv
 import dataclasses
 import pathlib
 import statistics
-import sys
 from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from experiments import processes
 from experiments.atari57.scores import game_of, human_normalised
+from experiments.display import returns_table
 from learner import config_file
 from learner.config import Config, ConfigError
 
@@ -94,22 +93,13 @@ def _append(path: pathlib.Path, rows: list[tuple]) -> None:
 def _show(
     config: Config, options: EvaluateConfig, frames: int, returns: list[float]
 ) -> None:
-    mean = statistics.fmean(returns)
-    row = {
-        "games": f"{len(returns)}",
-        "mean return": f"{mean:,.2f}",
-        "lowest": f"{min(returns):,.2f}",
-        "highest": f"{max(returns):,.2f}",
-    }
+    more = {}
     try:
-        share = human_normalised(game_of(config.task), mean)
-        row["of human"] = f"{share:.1%}"
+        share = human_normalised(
+            game_of(config.task), statistics.fmean(returns)
+        )
+        more["of_human"] = f"{share:.1%}"
     except ValueError:
         pass  # Not one of the 57.
-    table = Table(
-        title=f"{config.task}, {options.protocol}, after {frames:,} frames"
-    )
-    for name in row:
-        table.add_column(name, justify="right")
-    table.add_row(*row.values())
-    Console(highlight=False, file=sys.stdout).print(table)
+    title = f"{config.task}, {options.protocol}, after {frames:,} frames"
+    Console(highlight=False).print(returns_table(title, returns, **more))

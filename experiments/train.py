@@ -5,22 +5,21 @@ signals on.
 """
 
 import pathlib
-import signal
 import threading
 from typing import Any
 
 import ray
 from rich.console import Console
-from rich.table import Table
 
 from experiments import processes
-from experiments.display import Display, make_display
+from experiments.display import Display, make_display, returns_table
 from experiments.learner_actor import (
     connect,
     object_store_bytes,
     result_of,
     start_learner,
 )
+from experiments.signals import stop_on_signals
 from learner.config import Config, ConfigError
 from learner.progress import Result, RunError
 
@@ -40,18 +39,6 @@ def train(config: Config) -> int:
     return 0 if result.finished else 130
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    def handle(signum: int, frame: Any) -> None:
-        del frame
-        if stop.is_set():
-            raise KeyboardInterrupt  # The second time: at once.
-        print(f"\n{signal.Signals(signum).name}: saving …", flush=True)
-        stop.set()
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, handle)
-
-
 # -- In this process --------------------------------------------------------
 
 
@@ -62,7 +49,7 @@ def _train_here(
     processes.restart_with(
         processes.learner_variables(config), "experiments.main"
     )
-    _stop_on_signals(stop)
+    stop_on_signals(stop)
     from actors.pool import LocalPool
     from learner.build import build_unroller, play_games
     from learner.train import Run
@@ -101,7 +88,7 @@ def _train_on_ray(
     config: Config, display: Display, stop: threading.Event
 ) -> Result:
     connect(config.address, object_store_bytes(config))
-    _stop_on_signals(stop)  # after Ray has set a handler of its own
+    stop_on_signals(stop)  # after Ray has set a handler of its own
     try:
         _check_cluster(config)
         restarts = 0
@@ -170,7 +157,9 @@ def _report(config: Config, result: Result) -> None:
     curve = draw_curve(folder, title)
     console = Console(highlight=False)
     if result.evaluation:
-        console.print(_evaluation_table(result))
+        returns = [game.episode_return for game in result.evaluation]
+        title = f"after {result.frames:,} frames"
+        console.print(returns_table(title, returns))
     if curve:
         console.print(f"curve   {curve}", soft_wrap=True)
     console.print(f"run     {folder}", soft_wrap=True)
@@ -180,17 +169,3 @@ def _report(config: Config, result: Result) -> None:
             f"  bmg train --config {folder}/config.yaml",
             soft_wrap=True,
         )
-
-
-def _evaluation_table(result: Result) -> Table:
-    returns = [game.episode_return for game in result.evaluation]
-    table = Table(title=f"after {result.frames:,} frames")
-    for name in ("games", "mean return", "lowest", "highest"):
-        table.add_column(name, justify="right")
-    table.add_row(
-        str(len(returns)),
-        f"{sum(returns) / len(returns):.2f}",
-        f"{min(returns):.2f}",
-        f"{max(returns):.2f}",
-    )
-    return table

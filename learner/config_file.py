@@ -93,15 +93,20 @@ def load(path: pathlib.Path, base: C) -> C:
       ConfigError: for a file that cannot be read, an unknown field or a value
         of another type.
     """
+    return filled(base, read_mapping(path, f"--config {path}"))
+
+
+def read_mapping(path: pathlib.Path, what: str) -> dict[str, Any]:
+    """The fields of a YAML file; raises `ConfigError` beginning with `what`."""
     try:
         fields = yaml.safe_load(path.read_text())
     # ValueError: not UTF-8, or a date that is none.
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"--config {path}: {reason}") from error
+        raise ConfigError(f"{what}: {reason}") from error
     if not isinstance(fields, dict):
-        raise ConfigError(f"--config {path}: not a mapping of fields to values")
-    return filled(base, fields)
+        raise ConfigError(f"{what}: not a mapping of fields to values")
+    return fields
 
 
 def differences(

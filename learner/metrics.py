@@ -112,6 +112,17 @@ def read_episodes(path: pathlib.Path) -> list[tuple[int, Episode]]:
     return games
 
 
+def acting_hyperparams(lines: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """What a run tuned of head 0, by name: `[N]` over its lines."""
+    return {
+        name.removeprefix("hyperparams/").removesuffix("_0"): np.array(
+            [line.get(name) for line in lines], float
+        )
+        for name in (lines[0] if lines else {})
+        if name.startswith("hyperparams/") and name.endswith("_0")
+    }
+
+
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """`{"meta": {"loss": x}}` to `{"meta/loss": x}`."""
     flat: dict[str, Any] = {}

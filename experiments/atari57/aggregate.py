@@ -100,7 +100,7 @@ def estimates(found: Sequence[Scores]) -> dict[str, dict[str, Estimate]]:
     Intervals are percentiles of a bootstrap that draws seeds anew within each
     game (stratified; Agarwal et al. 2021). One seed has none.
     """
-    usable = {s.agent: s.normalised for s in found if s.games}
+    usable = _usable(found)
     if not usable:
         return {}
     from rliable import library, metrics
@@ -130,6 +130,11 @@ def estimates(found: Sequence[Scores]) -> dict[str, dict[str, Estimate]]:
     }
 
 
+def _usable(found: Sequence[Scores]) -> dict[str, np.ndarray]:
+    """`[S, G]` of each agent that has scores, as rliable takes them."""
+    return {s.agent: s.normalised for s in found if s.games}
+
+
 def _named(
     points: np.ndarray, intervals: np.ndarray, several: bool
 ) -> dict[str, Estimate]:
@@ -150,7 +155,7 @@ def profile(
 
     A performance profile (Agarwal et al. 2021).
     """
-    usable = {s.agent: s.normalised for s in found if s.games}
+    usable = _usable(found)
     if not usable:
         return {}
     from rliable import library

@@ -17,7 +17,7 @@ import numpy as np
 from experiments.atari57.scores import game_of
 from learner import config_file
 from learner.config import Config, ConfigError
-from learner.metrics import read_episodes, read_lines
+from learner.metrics import acting_hyperparams, read_episodes, read_lines
 
 _REQUIRED = ("game", "seed", "frames", "return")
 
@@ -61,19 +61,18 @@ def find(paths: Sequence[str]) -> tuple[list[Curve], list[Hyperparams]]:
         if not runs:
             raise ConfigError(f"{path}: no run, and no CSV file, is there")
         for run in runs:
-            found += read_run(run)
-            tuned += read_hyperparams(run)
+            config = config_file.load(run / "config.yaml", Config())
+            found += read_run(run, config)
+            tuned += read_hyperparams(run, config)
     _refuse_duplicates(found)
     return found, tuned
 
 
-def read_run(folder: pathlib.Path) -> list[Curve]:
+def read_run(folder: pathlib.Path, config: Config) -> list[Curve]:
     """The curve of a run of `bmg train`; none where no episode has ended.
 
-    Runs of a sweep are named by their variant (`sweep.yaml` beside them), all
-    others by their algorithm.
+    Runs of a sweep are named by their variant, all others by their algorithm.
     """
-    config = config_file.load(folder / "config.yaml", Config())
     episodes = read_episodes(folder / "episodes.csv")
     if not episodes:
         warnings.warn(f"{folder}: no episode has ended", stacklevel=2)
@@ -93,28 +92,19 @@ def read_run(folder: pathlib.Path) -> list[Curve]:
 
 
 def agent_of(folder: pathlib.Path, config: Config) -> str:
-    """The variant of a run of a sweep, GAME/VARIANT/SEED; or its algorithm."""
+    """What `bmg sweep` left in the file `variant`; else the algorithm."""
     marker = folder / "variant"
     return marker.read_text().strip() if marker.exists() else config.algorithm
 
 
-def read_hyperparams(folder: pathlib.Path) -> list[Hyperparams]:
+def read_hyperparams(folder: pathlib.Path, config: Config) -> list[Hyperparams]:
     """What a run tuned, over frames; nothing of impala."""
-    lines = read_lines(folder / "metrics.jsonl")
-    names = [
-        name
-        for name in (lines[0] if lines else {})
-        if name.startswith("hyperparams/") and name.endswith("_0")
-    ]
-    config = config_file.load(folder / "config.yaml", Config())
-    if not names or config.algorithm == "impala":
+    if config.algorithm == "impala":
         return []
-    values = {
-        name.removeprefix("hyperparams/").removesuffix("_0"): np.array(
-            [line.get(name) for line in lines], float
-        )
-        for name in names
-    }
+    lines = read_lines(folder / "metrics.jsonl")
+    values = acting_hyperparams(lines)
+    if not values:
+        return []
     frames = np.array([line["frames"] for line in lines], float)
     return [Hyperparams(agent_of(folder, config), frames, values)]
 

@@ -38,7 +38,7 @@ def estimate(planned: Sequence[Planned], speed: float | None) -> Estimate:
     sizes: dict[Config, float] = {}
     disk = 0.0
     for run in planned:
-        alike = run.config.__class__(
+        alike = Config(
             task=run.config.task,
             environment=run.config.environment,
             network=run.config.network,

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from experiments.atari57 import ledger
 from experiments.atari57.estimate import Estimate
 from experiments.atari57.ledger import Record
 from experiments.atari57.study import Planned
@@ -71,10 +70,9 @@ def show_plan(
     )
 
 
-def show_end(folder: pathlib.Path, planned: Sequence[Planned]) -> int:
+def show_end(folder: pathlib.Path, records: Mapping[str, Record]) -> int:
     """Tells what failed, and where its log is; 1 if anything did."""
     console = Console(highlight=False)
-    records = {run.name: ledger.read(folder / run.name) for run in planned}
     failed = {n: r for n, r in records.items() if r.state == "failed"}
     for name, record in failed.items():
         console.print(
@@ -82,6 +80,6 @@ def show_end(folder: pathlib.Path, planned: Sequence[Planned]) -> int:
             soft_wrap=True,
         )
     done = sum(record.state == "done" for record in records.values())
-    console.print(f"{done} of {len(planned)} runs done, {len(failed)} failed")
+    console.print(f"{done} of {len(records)} runs done, {len(failed)} failed")
     console.print(f"report  bmg report {folder}", soft_wrap=True)
     return 1 if failed else 0

@@ -1,16 +1,14 @@
 """What a sweep is made of: games, seeds and variants of one configuration."""
 
 import dataclasses
-import difflib
 import itertools
 import pathlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
 from experiments.atari57.scores import game_of, references, task_of
+from experiments.command_line import choose
 from experiments.presets import PRESETS
 from learner import config_file
 from learner.config import Config, ConfigError
@@ -136,23 +134,14 @@ def find(name: str) -> Study:
     path = pathlib.Path(name)
     if path.suffix in (".yaml", ".yml"):
         return read(path)
-    if name not in STUDIES:
-        close = difflib.get_close_matches(name, STUDIES, n=1, cutoff=0.0)
-        raise ConfigError(
-            f"unknown study {name!r}; allowed: {', '.join(STUDIES)}, or a "
-            f".yaml file; nearest: {close[0]}"
-        )
-    return STUDIES[name]()
+    return choose(STUDIES, name, what="study", also=", or a .yaml file")
 
 
 def read(path: pathlib.Path) -> Study:
     """A study's YAML: `games`, `seeds`, `base`, `variants`."""
-    try:
-        fields = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
+    fields = config_file.read_mapping(path, str(path))
     allowed = {field.name for field in dataclasses.fields(Study)}
-    if not isinstance(fields, dict) or set(fields) != allowed:
+    if set(fields) != allowed:
         raise ConfigError(
             f"{path}: must hold {', '.join(sorted(allowed))}, and no more"
         )
@@ -175,10 +164,7 @@ def expand(study: Study, folder: pathlib.Path) -> list[Planned]:
     """
     if type(study.seeds) is not int or study.seeds < 1:
         raise ConfigError(f"seeds = {study.seeds!r}: must be 1 or more")
-    if study.base not in PRESETS:
-        raise ConfigError(
-            f"unknown base {study.base!r}; allowed: {', '.join(PRESETS)}"
-        )
+    base = choose(PRESETS, study.base, what="base")
     try:
         games = [game_of(str(game)) for game in study.games]
     except ValueError as error:
@@ -186,7 +172,7 @@ def expand(study: Study, folder: pathlib.Path) -> list[Planned]:
     if not games or not study.variants:
         raise ConfigError("a study needs a game and a variant at least")
     configs = {
-        variant: _config(study.base, variant, changes)
+        variant: _config(base, variant, changes)
         for variant, changes in study.variants.items()
     }
     return [
@@ -197,14 +183,14 @@ def expand(study: Study, folder: pathlib.Path) -> list[Planned]:
     ]
 
 
-def _config(base: str, variant: str, changes: Changes) -> Config:
+def _config(base: Config, variant: str, changes: Changes) -> Config:
     if not re.fullmatch(r"\w[\w.-]*", str(variant)):
         raise ConfigError(
             f"variant {variant!r}: letters, digits, _, - and . only, since "
             "it names a folder"
         )
     try:
-        config = config_file.filled(PRESETS[base](), dict(changes or {}))
+        config = config_file.filled(base, dict(changes or {}))
         check(config)
     except ConfigError as error:
         raise ConfigError(f"variant {variant}: {error}") from error

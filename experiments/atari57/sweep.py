@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import signal
 import threading
 import time
 import traceback
@@ -23,6 +22,7 @@ from experiments.atari57.estimate import (
 from experiments.atari57.ledger import Record
 from experiments.atari57.scheduler import Job, Launched
 from experiments.atari57.study import STUDIES, Planned, expand, find
+from experiments.signals import stop_on_signals
 from learner.config import ConfigError
 from learner.progress import Progress
 
@@ -67,12 +67,12 @@ def main(arguments: list[str]) -> int:
     folder, planned = _plan(options)
     records = {run.name: ledger.read(folder / run.name) for run in planned}
     left = [r for r in planned if _left(records[r.name], options.retries)]
-    speed = options.frames_per_second or measured_speed(planned)
-    needed = estimate(left, speed)
     if options.dry_run:
-        status.show_plan(planned, records, needed, speed)
+        # All metrics of the study are read: only where they are asked for.
+        speed = options.frames_per_second or measured_speed(planned)
+        status.show_plan(planned, records, estimate(left, speed), speed)
         return 0
-    check_disk(needed.disk, folder)
+    check_disk(estimate(left, None).disk, folder)
     if left:
         learner_actor.connect(
             options.address,
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
             ray.shutdown()
         if stopped:
             return 130
-    return status.show_end(folder, planned)
+    return status.show_end(folder, records)
 
 
 def _plan(options: SweepConfig) -> tuple[pathlib.Path, list[Planned]]:
@@ -152,7 +152,7 @@ class Sweep:
         self,
         folder: pathlib.Path,
         planned: Sequence[Planned],
-        records: dict[str, Record],
+        records: dict[str, Record],  # kept up to date
         retries: int,
     ):
         self._folder = folder
@@ -165,8 +165,7 @@ class Sweep:
 
     def run(self, left: Sequence[Planned]) -> bool:
         """Works through what is left; whether it was stopped before the end."""
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, self._on_signal)
+        stop_on_signals(self._stop)
         scheduler.run(
             [self._job(run) for run in left],
             ended=self._ended,
@@ -174,13 +173,6 @@ class Sweep:
             stopping=self._stop.is_set,
         )
         return self._stop.is_set()
-
-    def _on_signal(self, signum: int, frame: Any) -> None:
-        del frame
-        if self._stop.is_set():
-            raise KeyboardInterrupt  # The second time: at once.
-        print(f"\n{signal.Signals(signum).name}: saving …", flush=True)
-        self._stop.set()
 
     def _job(self, run: Planned) -> Job:
         def launch(place: Any) -> Launched:
@@ -211,7 +203,7 @@ class Sweep:
         failures = self._records[job.name].failures + 1
         # A configuration that is refused will be refused again.
         again = failures <= self._retries and not isinstance(error, ConfigError)
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         state: ledger.State = "waiting" if again else "failed"
         self._write(job, Record(state, failures, reason))
         self._say(f"failed {job.name} ({failures} times): {reason}")

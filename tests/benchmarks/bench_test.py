@@ -53,6 +53,13 @@ def test_the_bound_takes_a_network_by_its_own_name(monkeypatch):
     assert bench.with_bound(row, ROWS + slow) == bench.with_bound(row, ROWS)
 
 
+def test_a_longer_bootstrap_is_not_the_one_that_trains():
+    """K=1 L=16 begins with the letters of K=1 L=1."""
+    longer = ROWS[5]._replace(what="small, bmg K=1 L=16")
+    row = Row("e2e", "small, bmg", 400.0, "agent steps/s")
+    assert bench.with_bound(row, [*ROWS[:5], longer]) == row
+
+
 def test_what_was_not_run_is_no_rate():
     row = Row("e2e", "small, impala", 400.0, "agent steps/s")
     learner = Row("learner", "small, impala", None, "samples/s", note="why")
