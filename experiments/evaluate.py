@@ -1,6 +1,5 @@
 """`bmg evaluate`: whole games of a run's newest checkpoint."""
 
-import csv
 import dataclasses
 import pathlib
 import statistics
@@ -12,10 +11,9 @@ from rich.console import Console
 from experiments import processes
 from experiments.atari57.scores import game_of, human_normalised
 from experiments.display import returns_table
-from learner import config_file
-from learner.config import Config, ConfigError
-
-_FIELDS = ("protocol", "frames", "seed", "episode_return", "episode_frames")
+from learner import config_file, evaluations
+from learner.config import Config, ConfigError, EnvironmentConfig
+from learner.evaluations import Played
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +22,10 @@ class EvaluateConfig:
 
     # Folder of a run of `bmg train`.
     run: Annotated[str, tyro.conf.Positional]
-    # no-op: as the run was trained, up to 30 no-ops at the start (impala, bmg).
-    # sticky: the same screen and actions, each repeated with probability 0.25,
-    # no no-ops, no sign of a lost life (Machado et al. 2018).
-    protocol: Literal["no-op", "sticky"] = "no-op"
+    # trained: as the run was. no-op: up to 30 no-ops at the start (impala,
+    # bmg). sticky: the same screen and actions, each repeated with probability
+    # 0.25, no no-ops, no sign of a lost life (Machado et al. 2018).
+    protocol: Literal["trained", "no-op", "sticky"] = "trained"
     # Whole games; all are played at a time.
     episodes: int = 10
     # Of the games and the actions; not one that the run trained with.
@@ -56,7 +54,7 @@ def main(arguments: list[str]) -> int:
     config = dataclasses.replace(
         trained,
         out=str(folder),
-        environment=_environment(trained, options.protocol),
+        environment=EnvironmentConfig(_environment(trained, options.protocol)),
         learner=dataclasses.replace(trained.learner, gpus=0.0, devices=1),
     )
     # glibc's and XLA's variables have to be there when a process starts.
@@ -68,30 +66,30 @@ def main(arguments: list[str]) -> int:
 
     params, frames = read_params(config)
     games = play_games(config, params, options.episodes, options.seed)
-    rows = [(options.protocol, frames, options.seed, *game) for game in games]
-    _append(folder / "evaluations.csv", rows)
-    _show(config, options, frames, [game.episode_return for game in games])
+    protocol = evaluations.protocol_of(config.environment.protocol)
+    played = [Played(protocol, frames, options.seed, game) for game in games]
+    evaluations.add(folder, played)
+    _show(config, protocol, frames, [game.episode_return for game in games])
     return 0
 
 
-def _environment(config: Config, protocol: str):
+def _environment(config: Config, wanted: str) -> str:
     name = config.environment.protocol
-    if protocol == "sticky" and name != "machado":
-        name = f"{name}-sticky"
-    return dataclasses.replace(config.environment, protocol=name)
-
-
-def _append(path: pathlib.Path, rows: list[tuple]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if new:
-            writer.writerow(_FIELDS)
-        writer.writerows(rows)
+    trained = evaluations.protocol_of(name)
+    if wanted in ("trained", trained):
+        return name
+    if wanted == "sticky":
+        return f"{name}-sticky"
+    if name == "machado":
+        raise ConfigError(
+            "--protocol no-op: the run was trained by machado's rules, which "
+            "have no counterpart without sticky actions; take sticky"
+        )
+    return name.removesuffix("-sticky")
 
 
 def _show(
-    config: Config, options: EvaluateConfig, frames: int, returns: list[float]
+    config: Config, protocol: str, frames: int, returns: list[float]
 ) -> None:
     more = {}
     try:
@@ -101,5 +99,5 @@ def _show(
         more["of_human"] = f"{share:.1%}"
     except ValueError:
         pass  # Not one of the 57.
-    title = f"{config.task}, {options.protocol}, after {frames:,} frames"
+    title = f"{config.task}, {protocol}, after {frames:,} frames"
     Console(highlight=False).print(returns_table(title, returns, **more))

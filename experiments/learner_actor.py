@@ -95,10 +95,11 @@ def object_store_bytes(config: Config) -> int:
 
 
 def bundles(config: Config) -> list[Bundle]:
-    """What a run reserves: first its learner's share, then each actor's."""
+    """What a run reserves: its learner's share, each actor's, evaluation's."""
     options, actors = config.learner, config.actors
     wanted = [{"CPU": options.cpus, "GPU": options.gpus}]
-    wanted += [{"CPU": actors.cpus}] * actors.count
+    players = actors.count + (config.evaluation_frames > 0)
+    wanted += [{"CPU": actors.cpus}] * players
     # Ray has no empty bundles.
     return [
         {name: amount for name, amount in bundle.items() if amount}

@@ -117,12 +117,14 @@ def _check_cluster(config: Config) -> None:
     name, count = "count", actors.count
     if actors.min:
         name, count = "min", actors.min
-    needed = count * actors.cpus + learner.cpus
+    evaluating = config.evaluation_frames > 0
+    needed = (count + evaluating) * actors.cpus + learner.cpus
     if needed > cores:
-        most = int((cores - learner.cpus) / actors.cpus) if actors.cpus else 0
+        most = int((cores - learner.cpus) / (actors.cpus or 1)) - evaluating
         raise ConfigError(
             f"actors.{name} = {count} with actors.cpus = "
-            f"{actors.cpus:g} and learner.cpus = {learner.cpus:g} needs "
+            f"{actors.cpus:g} and learner.cpus = {learner.cpus:g} "
+            f"{'and evaluation beside training ' * evaluating}needs "
             f"{needed:g} cores, the cluster has {cores:g}: take "
             f"--actors.{name} {max(most, 1)}, or fewer --actors.cpus"
         )

@@ -225,8 +225,11 @@ class Config:
     seed: int = 1
     # The run's folder; runs/TASK-ALGORITHM-SEED if empty.
     out: str = ""
-    # Whole games that the final policy plays at the end.
+    # Whole games that the final policy plays, all at a time.
     evaluation_episodes: int = 10
+    # Environment frames between such games while training; 0 for none. They
+    # take as many cores as one more actor.
+    evaluation_frames: int = 0
     # Seconds between lines of metrics.
     log_seconds: float = 5.0
     # Ray cluster to join: auto, or an address; a local one is started if empty.

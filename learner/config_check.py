@@ -30,6 +30,11 @@ def check(config: Config) -> None:
             f"replay.columns = {config.replay.columns} leaves no new data in "
             f"a batch of {batch}: take at most {batch - 1}"
         )
+    if config.evaluation_frames and not config.evaluation_episodes:
+        raise ConfigError(
+            f"evaluation-frames = {config.evaluation_frames} with "
+            "evaluation-episodes = 0 plays nothing: take 10 episodes"
+        )
     _check_tuned(config)
 
 
@@ -92,6 +97,7 @@ def _check_ranges(config: Config) -> None:
     not_negative = {
         "seed": config.seed,
         "evaluation-episodes": config.evaluation_episodes,
+        "evaluation-frames": config.evaluation_frames,
         "actors.min": config.actors.min,
         "actors.cpus": config.actors.cpus,
         "learner.devices": config.learner.devices,

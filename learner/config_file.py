@@ -19,6 +19,7 @@ FREE = (
     "out",
     "address",
     "evaluation_episodes",
+    "evaluation_frames",
     "log_seconds",
     "actors.count",
     "actors.min",

@@ -12,6 +12,7 @@ import numpy as np
 
 from actors.pool import PoolStatus
 from learner.config import Config
+from learner.evaluator import Evaluation
 from learner.feed import Batch
 from learner.metrics import Metrics, flatten, read_episodes
 from learner.progress import Progress
@@ -121,6 +122,16 @@ class Monitor:
         )
         self._files.line(_line(self._progress, metrics))
         self._reset(updates)
+
+    def evaluated(self, ended: Evaluation) -> None:
+        """Tells of games of a fixed policy, or why there are none."""
+        at = f"at {ended.frames:,} frames"
+        if not ended.games:
+            self.say(f"no evaluation {at}: {ended.failure}")
+            return
+        mean = statistics.fmean(g.episode_return for g in ended.games)
+        self.say(f"{len(ended.games)} games of the policy {at}: {mean:.2f}")
+        self._progress = self._progress._replace(evaluation_return=mean)
 
     def flush(self) -> None:
         """Hands what was written to the operating system."""

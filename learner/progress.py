@@ -20,6 +20,7 @@ class Progress(NamedTuple):
     frames_per_second: float = 0.0
     episodes: int = 0
     mean_return: float | None = None  # of the last 100 episodes
+    evaluation_return: float | None = None  # mean of the last fixed policy's
     lag: float = 0.0  # updates between acting and learning, mean
     lag_max: int = 0
     waiting: int = 0  # batches ready
@@ -39,4 +40,4 @@ class Result(NamedTuple):
     folder: str
     frames: int
     finished: bool  # False if it was asked to stop
-    evaluation: list[Episode]
+    evaluation: list[Episode]  # of the final policy

@@ -13,9 +13,11 @@ from actors.environment import spec
 from actors.episode import Episode
 from actors.pool import PoolError
 from actors.transition import Unroll
-from learner import build, config_file
+from learner import build, config_file, evaluations
 from learner.checkpoint import Checkpoints
 from learner.config import Config
+from learner.evaluations import Played
+from learner.evaluator import Evaluation, Evaluator
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
 from learner.monitor import Monitor
 from learner.progress import Progress, Result, RunError
@@ -84,9 +86,9 @@ class Run:
         finally:
             checkpoints.close()
         finished = not self._stopping.is_set()
-        games = self._play(params) if finished else []
-        self._monitor.phase("done" if finished else "stopped")
         frames = self._monitor.progress().frames
+        games = self._play_last(params, frames) if finished else []
+        self._monitor.phase("done" if finished else "stopped")
         return Result(self._config.folder, frames, finished, games)
 
     def _train(self, checkpoints: Checkpoints) -> PyTree:
@@ -97,6 +99,7 @@ class Run:
             self._task,
             self._monitor,
             checkpoints,
+            self._play,
             self._stopping,
         )
         session.start(self._make_pool())
@@ -107,26 +110,30 @@ class Run:
             session.close()
 
     def _play(self, params: PyTree) -> list[Episode]:
-        """Whole games with the final parameters, written to a file."""
-        count = self._config.evaluation_episodes
-        if not count:
+        """Whole games with fixed parameters."""
+        config = self._config
+        seed = _evaluation_seed(config)
+        return self._evaluate(params, config.evaluation_episodes, seed)
+
+    def _play_last(self, params: PyTree, frames: int) -> list[Episode]:
+        if not self._config.evaluation_episodes:
             return []
         self._monitor.phase("evaluating")
-        # Other games than any actor's.
-        games = self._evaluate(params, count, self._config.seed + 10**9)
-        lines = [f"{game.episode_return},{game.frames}\n" for game in games]
-        path = pathlib.Path(self._config.folder) / "evaluation.csv"
-        path.write_text("episode_return,episode_frames\n" + "".join(lines))
-        return games
+        ended = Evaluation(frames, self._play(params))
+        _write_games(self._config, ended)
+        return ended.games
 
 
 class _Session:
     """The loop of one process, from a start or a resume to the next stop."""
 
-    def __init__(self, config, agent, task, monitor, checkpoints, stopping):
+    def __init__(
+        self, config, agent, task, monitor, checkpoints, play, stopping
+    ):
         self._config: Config = config
         self._monitor: Monitor = monitor
         self._checkpoints: Checkpoints = checkpoints
+        self._play: Callable[[PyTree], list[Episode]] = play
         self._stopping: threading.Event = stopping
         self._learner = build.build_learner(config, task, agent)
         self._copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
@@ -147,6 +154,12 @@ class _Session:
             self._updates, seconds = int(self._state.updates), facts["seconds"]
             self._monitor.say(f"resumed at {self._frames:,} frames")
         self._monitor.open(self._updates, seconds)
+        evaluations.cut(pathlib.Path(self._config.folder), self._frames)
+        self._evaluator = Evaluator(
+            self._play,
+            every=self._config.evaluation_frames,
+            frames=self._frames,
+        )
         pool.publish(self.params(), self._updates)
         batcher = Batcher(
             pool,
@@ -183,6 +196,7 @@ class _Session:
             # A copy, since the next step donates the state.
             params = self._copy(self._state.meta.inner.params)
             self._publisher.publish(params, self._updates)
+            self._evaluator.offer(params, self._frames)
             self._monitor.consumed(self._updates, self._window.advance())
             if previous is None:
                 jax.block_until_ready(metrics)
@@ -198,6 +212,7 @@ class _Session:
         if previous is not None:
             self._log(previous)
         self._save()
+        self._note_evaluations(wait=not self._stopping.is_set())
 
     def params(self) -> PyTree:
         """The parameters as they are now, on the host."""
@@ -240,7 +255,15 @@ class _Session:
                 "--optimiser.learning-rate or --meta.learning-rate may help"
             )
 
+    def _note_evaluations(self, *, wait: bool = False) -> None:
+        """Writes down the games that have ended; waits for them if asked."""
+        for ended in self._evaluator.results(wait=wait):
+            if ended.games:
+                _write_games(self._config, ended)
+            self._monitor.evaluated(ended)
+
     def _log(self, metrics: dict[str, Any]) -> None:
+        self._note_evaluations()
         self._monitor.line(
             self._updates,
             metrics,
@@ -295,6 +318,25 @@ def read_params(config: Config) -> tuple[PyTree, int]:
         raise RunError(f"{config.folder} holds no checkpoint yet")
     params = jax.device_get(restored.state.meta.inner.params)
     return params, int(restored.facts["frames"])
+
+
+def _evaluation_seed(config: Config) -> int:
+    return config.seed + 10**9  # other games than any actor's
+
+
+def _write_games(config: Config, ended: Evaluation) -> None:
+    evaluations.add(
+        pathlib.Path(config.folder),
+        [
+            Played(
+                evaluations.protocol_of(config.environment.protocol),
+                ended.frames,
+                _evaluation_seed(config),
+                game,
+            )
+            for game in ended.games
+        ],
+    )
 
 
 def prepare_folder(config: Config) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,24 +54,27 @@ def check(curves: Sequence[Curve]) -> None:
             )
 
 
-def scores(curves: Iterable[Curve]) -> list[Scores]:
-    """The `training` scores of each agent, agents in the order they come."""
+def scores(
+    curves: Iterable[Curve],
+    score: Callable[[Curve], float] = protocols.training,
+) -> list[Scores]:
+    """The scores of each agent by a protocol, agents in the order they come."""
     by_agent: dict[str, list[Curve]] = {}
     for curve in curves:
         by_agent.setdefault(curve.agent, []).append(curve)
-    return [_scores(agent, group) for agent, group in by_agent.items()]
+    return [_scores(agent, group, score) for agent, group in by_agent.items()]
 
 
-def _scores(agent: str, curves: Sequence[Curve]) -> Scores:
+def _scores(
+    agent: str, curves: Sequence[Curve], score_of: Callable[[Curve], float]
+) -> Scores:
     by_game: dict[str, list[float]] = {}
     apart = []
     for curve in sorted(curves, key=lambda c: (c.game, c.seed)):
-        score = protocols.training(curve)
+        score = score_of(curve)
         if math.isnan(score):
-            apart.append(
-                f"{agent}, {curve.game}, seed {curve.seed}: "
-                f"{curve.frames[-1]:,.0f} of {curve.budget:,} frames"
-            )
+            which = f"{agent}, {curve.game}, seed {curve.seed}"
+            apart.append(f"{which}: {_why_none(curve)}")
             continue
         by_game.setdefault(curve.game, []).append(score)
     seeds = max(map(len, by_game.values()), default=0)
@@ -92,6 +95,12 @@ def _scores(agent: str, curves: Sequence[Curve]) -> Scores:
         np.array(normalised).reshape(raw.shape),
         tuple(apart),
     )
+
+
+def _why_none(curve: Curve) -> str:
+    if math.isnan(protocols.training(curve)):
+        return f"{curve.frames[-1]:,.0f} of {curve.budget:,} frames"
+    return "no games of its final policy by this protocol"
 
 
 def estimates(found: Sequence[Scores]) -> dict[str, dict[str, Estimate]]:

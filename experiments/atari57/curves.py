@@ -9,17 +9,24 @@ import csv
 import math
 import pathlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from experiments.atari57.scores import game_of
-from learner import config_file
+from learner import config_file, evaluations
 from learner.config import Config, ConfigError
 from learner.metrics import acting_hyperparams, read_episodes, read_lines
 
 _REQUIRED = ("game", "seed", "frames", "return")
+
+
+class Games(NamedTuple):
+    """Whole games of one fixed policy."""
+
+    frames: int  # that it was trained for
+    returns: np.ndarray  # [N] unclipped
 
 
 class Curve(NamedTuple):
@@ -34,6 +41,9 @@ class Curve(NamedTuple):
     returns: np.ndarray  # [N] unclipped
     lookahead: int = 0  # L, of bmg
     source: str = ""  # folder or file
+    # Of the newest policy that was evaluated: no-op, sticky. Never changed in
+    # place, so one default will do for all.
+    games: Mapping[str, Games] = {}
 
 
 class Hyperparams(NamedTuple):
@@ -87,8 +97,30 @@ def read_run(folder: pathlib.Path, config: Config) -> list[Curve]:
         np.array([episode.episode_return for _, episode in episodes]),
         config.meta.bootstrap_updates if config.algorithm == "bmg" else 0,
         str(folder),
+        read_games(folder),
     )
     return [_checked(curve)]
+
+
+def read_games(folder: pathlib.Path) -> dict[str, Games]:
+    """The newest evaluated policy's games, by protocol."""
+    played = evaluations.read(folder)
+    newest: dict[str, int] = {}
+    for row in played:
+        newest[row.protocol] = max(row.frames, newest.get(row.protocol, 0))
+    return {
+        protocol: Games(
+            frames,
+            np.array(
+                [
+                    row.game.episode_return
+                    for row in played
+                    if row[:2] == (protocol, frames)
+                ]
+            ),
+        )
+        for protocol, frames in newest.items()
+    }
 
 
 def agent_of(folder: pathlib.Path, config: Config) -> str:

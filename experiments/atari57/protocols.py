@@ -1,9 +1,7 @@
-"""What is read off a curve: its score, and its value at given frames.
-
-Games of a fixed policy are `bmg evaluate`'s.
-"""
+"""What is read off a run: its score by each protocol, its value at frames."""
 
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -21,6 +19,34 @@ def training(curve: Curve) -> float:
     start = (1 - _WINDOW) * curve.budget
     late = curve.returns[curve.frames >= start]
     return float(np.mean(late)) if late.size else math.nan
+
+
+def no_op(curve: Curve) -> float:
+    """The mean return of whole games of the final policy, after no-ops.
+
+    Up to 30 no-ops, no sticky actions (`bmg evaluate`; Mnih et al. 2015). NaN
+    if no policy of the last 5 % of the budget has played such games.
+    """
+    return _fixed_policy(curve, "no-op")
+
+
+def sticky(curve: Curve) -> float:
+    """As `no_op`, with sticky actions instead (Machado et al. 2018)."""
+    return _fixed_policy(curve, "sticky")
+
+
+SCORES: Mapping[str, Callable[[Curve], float]] = {
+    "training": training,
+    "no-op": no_op,
+    "sticky": sticky,
+}
+
+
+def _fixed_policy(curve: Curve, protocol: str) -> float:
+    games = curve.games.get(protocol)
+    if games is None or games.frames < (1 - _WINDOW) * curve.budget:
+        return math.nan
+    return float(np.mean(games.returns))
 
 
 def at(curve: Curve, frames: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import math
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from experiments.atari57 import aggregate, curves, figures, page
+from experiments.atari57 import aggregate, curves, figures, page, protocols
 from experiments.atari57.aggregate import Estimate, Scores
 from experiments.atari57.curves import Curve
 from experiments.atari57.scores import (
@@ -26,6 +26,12 @@ from experiments.atari57.scores import (
 )
 from learner.config import ConfigError
 
+_SCORE = {
+    "training": "Returns of training episodes in the last 5 % of the frames",
+    "no-op": "Games of the final policy after up to 30 no-ops",
+    "sticky": "Games of the final policy with sticky actions",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class ReportConfig:
@@ -35,6 +41,10 @@ class ReportConfig:
     runs: Annotated[tuple[str, ...], tyro.conf.Positional]
     # The report's folder.
     out: str = "runs/report"
+    # What a score is. training: the mean return of training episodes in the
+    # last 5 % of a run's frames (the paper's). no-op, sticky: of whole games of
+    # the final policy, as `bmg train` and `bmg evaluate` wrote them.
+    protocol: Literal["training", "no-op", "sticky"] = "training"
     # Points of each learning curve.
     points: int = 200
     # Of the page.
@@ -48,10 +58,9 @@ def main(arguments: list[str]) -> int:
         args=arguments,
         prog="bmg report",
         description=(
-            "Human-normalised scores of runs: mean return of the training "
-            "episodes in the last 5 % of each run's frames. Writes "
-            "report.html, figures (PNG, PDF) and CSV. Example: bmg report "
-            "runs/sweep peers.csv --out runs/report"
+            "Human-normalised scores of runs, their curves, and what was "
+            "published. Writes report.html, figures (PNG, PDF) and CSV. "
+            "Example: bmg report runs/sweep peers.csv --out runs/report"
         ),
     )
     _check(config)
@@ -59,7 +68,7 @@ def main(arguments: list[str]) -> int:
     if not found:
         raise ConfigError("no episode has ended in any of these runs")
     aggregate.check(found)
-    scored = aggregate.scores(found)
+    scored = aggregate.scores(found, protocols.SCORES[config.protocol])
     estimates = aggregate.estimates(scored)
     folder = pathlib.Path(config.out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +76,7 @@ def main(arguments: list[str]) -> int:
     _write_csv(folder, scored, estimates)
     apart = [line for scores in scored for line in scores.apart]
     said = list(_summary(found, scored))
-    first = _aggregate_table(scored, estimates)
+    first = _aggregate_table(scored, estimates, config.protocol)
     parts: list[page.Part] = [
         first,
         _published_table(),
@@ -134,7 +143,9 @@ def _summary(found: Sequence[Curve], scored: Sequence[Scores]) -> Iterable[str]:
         )
 
 
-def _aggregate_table(scored: Sequence[Scores], estimates) -> page.Table:
+def _aggregate_table(
+    scored: Sequence[Scores], estimates, protocol: str
+) -> page.Table:
     rows = [
         [scores.agent, str(len(scores.games)), str(len(scores.raw))]
         + [_interval(estimates[scores.agent][m]) for m in aggregate.METRICS]
@@ -145,7 +156,8 @@ def _aggregate_table(scored: Sequence[Scores], estimates) -> page.Table:
         "Human-normalised scores",
         ["agent", "games", "seeds", *aggregate.METRICS],
         rows,
-        "95 % intervals by stratified bootstrap over seeds.",
+        f"{_SCORE[protocol]}; 95 % intervals by stratified bootstrap over "
+        "seeds.",
     )
 
 

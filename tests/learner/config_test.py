@@ -87,6 +87,11 @@ IMPOSSIBLE = [
     ({"frames": -5}, "frames", "-5", "at least 1"),
     ({"seed": -1}, "seed", "-1", "negative"),
     ({"evaluation_episodes": -1}, "evaluation-episodes", "-1", "negative"),
+    ({"evaluation_frames": -1}, "evaluation-frames", "-1", "negative"),
+    (
+        {"evaluation_frames": 9, "evaluation_episodes": 0},
+        *("evaluation-frames", "9", "take 10 episodes"),
+    ),
     ({"log_seconds": 0.0}, "log-seconds", "0.0", "positive"),
     ({"actors__count": 0}, "actors.count", "0", "at least 1"),
     ({"actors__envs": 0}, "actors.envs", "0", "at least 1"),
@@ -364,7 +369,8 @@ def test_the_file_is_plain_yaml(tmp_path):
 # What may differ in a continuation.
 
 FREE = {
-    *("out", "address", "evaluation_episodes", "log_seconds"),
+    *("out", "address", "evaluation_episodes", "evaluation_frames"),
+    "log_seconds",
     *("actors__count", "actors__min", "actors__cpus", "actors__threads"),
     *("actors__timeout", "actors__max_failures"),
     *("learner__gpus", "learner__cpus", "learner__devices"),

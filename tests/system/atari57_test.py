@@ -32,6 +32,10 @@ def _states(folder):
     }
 
 
+def _evaluations(run):
+    return list(csv.DictReader((run / "evaluations.csv").read_text().split()))
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_killed_study_goes_on_and_tells_what_failed(
@@ -64,14 +68,19 @@ def test_a_runs_checkpoint_plays_whole_games(bmg, tmp_path):
     run = tmp_path / "run"
     train = bmg(
         *("train", "--preset", "catch", "--frames", 1_600, "--out", run),
-        *("--actors.in-process", "--evaluation-episodes", 0),
+        *("--actors.in-process", "--evaluation-episodes", 2),
+        *("--evaluation-frames", 1_000),
     )
     assert train.wait(300) == 0, train.text()
+    # Batches of 80 frames: the first at or beyond 1,000 ends at 1,040.
+    assert "2 games of the policy at 1,040 frames" in train.text()
+    rows = _evaluations(run)
+    assert [row["frames"] for row in rows] == ["1040"] * 2 + ["1600"] * 2
     for protocol in ("no-op", "sticky"):
         played = bmg("evaluate", run, "--protocol", protocol, "--episodes", 3)
         assert played.wait(300) == 0, played.text()
         assert f"Catch-v0, {protocol}, after 1,600 frames" in played.text()
-    rows = list(csv.DictReader((run / "evaluations.csv").read_text().split()))
+    rows = _evaluations(run)[4:]
     assert [row["protocol"] for row in rows] == ["no-op"] * 3 + ["sticky"] * 3
     assert {float(row["episode_return"]) for row in rows} <= {-1.0, 1.0}
     nothing = bmg("evaluate", tmp_path)

@@ -35,7 +35,7 @@ def test_catches_nearly_every_ball(bmg, tmp_path, algorithm, seed):
         rows = list(csv.DictReader(file))
     last = [float(row["episode_return"]) for row in rows[-100:]]
     assert statistics.fmean(last) >= 0.95
-    for name in ("curve.png", "evaluation.csv", "config.yaml"):
+    for name in ("curve.png", "evaluations.csv", "config.yaml"):
         assert (folder / name).exists()
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["frames"] >= 150_000

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments.atari57 import aggregate, curves, page
-from experiments.atari57.curves import Curve
+from experiments.atari57 import aggregate, curves, page, protocols
+from experiments.atari57.curves import Curve, Games
 from experiments.atari57.scores import human_normalised, references
 from experiments.main import main
 from learner.config import ConfigError
@@ -92,6 +92,28 @@ def test_what_is_not_finished_counts_nowhere_and_is_named():
     )
 
 
+@pytest.mark.parametrize("protocol", ["no-op", "sticky"])
+def test_scores_of_a_fixed_policy_are_those_of_its_own_games(protocol):
+    other = {"no-op": "sticky", "sticky": "no-op"}[protocol]
+    games = {
+        protocol: Games(96, np.array([1.0, 4.0])),
+        other: Games(100, np.array([-9.0])),
+    }
+    early = {protocol: Games(94, np.array([7.0]))}
+    found = aggregate.scores(
+        [
+            curve("bmg", "pong", 1, 3.0)._replace(games=games),
+            curve("bmg", "alien", 1, 3.0)._replace(games=early),
+            curve("bmg", "amidar", 1, 3.0),
+        ],
+        protocols.SCORES[protocol],
+    )[0]
+    assert found.games == ("pong",)
+    np.testing.assert_array_equal(found.raw, [[2.5]])
+    why = "seed 1: no games of its final policy by this protocol"
+    assert found.apart == (f"bmg, alien, {why}", f"bmg, amidar, {why}")
+
+
 def test_the_median_curve_is_over_games_seed_by_seed():
     frames = np.array([1.0, 100.0])
     ours = [
@@ -163,6 +185,21 @@ def run_folder(folder, seed, *, task="Pong-v5", frames=100, algorithm="bmg"):
         '{"frames": 50, "hyperparams/discount_0": 0.98}\n'
         '{"frames": 100, "hyperparams/discount_0": 0.99}\n{"fra'
     )
+
+
+def test_the_newest_policys_games_are_read_by_protocol(tmp_path):
+    run_folder(tmp_path / "run", 1)
+    (tmp_path / "run" / "evaluations.csv").write_text(
+        "protocol,frames,seed,episode_return,episode_frames\n"
+        "no-op,50,1,3,9\nno-op,100,1,5,9\nno-op,100,2,8,9\nsticky,50,1,2,9\n"
+    )
+    (found,), _ = curves.find([str(tmp_path)])
+    assert {
+        name: (g.frames, list(g.returns)) for name, g in found.games.items()
+    } == {
+        "no-op": (100, [5.0, 8.0]),
+        "sticky": (50, [2.0]),
+    }
 
 
 def test_the_command_reports_runs_and_files_together(tmp_path, capsys):

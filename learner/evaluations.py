@@ -1,0 +1,74 @@
+"""Games of fixed policies on disk: `evaluations.csv` in a run's folder.
+
+A row per whole game; frames are those that the policy was trained for.
+"""
+
+import csv
+import pathlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from actors.episode import Episode
+
+FILE = "evaluations.csv"
+_FIELDS = ("protocol", "frames", "seed", "episode_return", "episode_frames")
+
+
+class Played(NamedTuple):
+    """One game of a fixed policy."""
+
+    protocol: str  # no-op or sticky
+    frames: int
+    seed: int
+    game: Episode
+
+
+def read(folder: pathlib.Path) -> list[Played]:
+    """All games of a run; rows that cannot be read are left out."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = [_played(row) for row in csv.DictReader(file)]
+    return [row for row in rows if row]
+
+
+def add(folder: pathlib.Path, played: Iterable[Played]) -> None:
+    """Adds games; the same policy's from the same seed are replaced."""
+    fresh = list(played)
+    again = {row[:3] for row in fresh}
+    _write(folder, [r for r in read(folder) if r[:3] not in again] + fresh)
+
+
+def cut(folder: pathlib.Path, frames: int) -> None:
+    """Drops the games of policies that came after a checkpoint."""
+    rows = read(folder)
+    kept = [row for row in rows if row.frames <= frames]
+    if len(kept) < len(rows):
+        _write(folder, kept)
+
+
+def protocol_of(environment: str) -> str:
+    """What games of an environment's protocol are called here."""
+    sticky = environment == "machado" or environment.endswith("-sticky")
+    return "sticky" if sticky else "no-op"
+
+
+def _played(row: dict[str, str]) -> Played | None:
+    try:
+        game = Episode(float(row["episode_return"]), int(row["episode_frames"]))
+        return Played(
+            row["protocol"], int(row["frames"]), int(row["seed"]), game
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _write(folder: pathlib.Path, rows: Iterable[Played]) -> None:
+    # In one step: a crash leaves the old file or the new one.
+    fresh = folder / f"{FILE}.new"
+    with fresh.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_FIELDS)
+        writer.writerows((*row[:3], *row.game) for row in rows)
+    fresh.replace(folder / FILE)

@@ -1,0 +1,110 @@
+"""Games of fixed policies: when they are played, and what is kept on disk."""
+
+import threading
+
+import pytest
+
+from actors.episode import Episode
+from learner import evaluations
+from learner.evaluations import Played
+from learner.evaluator import Evaluator
+
+GAME = Episode(3.0, 400)
+
+
+def frames_of(evaluator):
+    return [ended.frames for ended in evaluator.results(wait=True)]
+
+
+def test_a_policy_plays_when_a_multiple_was_passed():
+    evaluator = Evaluator(lambda params: [GAME], every=100, frames=0)
+    played = []
+    for frames in range(30, 400, 30):
+        evaluator.offer({}, frames)
+        played += frames_of(evaluator)
+    # The first offers at or beyond 100, 200, 300.
+    assert played == [120, 210, 300]
+
+
+def test_a_run_that_goes_on_does_not_play_at_once():
+    evaluator = Evaluator(lambda params: [GAME], every=100, frames=150)
+    evaluator.offer({}, 180)
+    assert frames_of(evaluator) == []
+    evaluator.offer({}, 210)
+    assert frames_of(evaluator) == [210]
+
+
+def test_none_is_played_where_none_was_asked_for():
+    evaluator = Evaluator(lambda params: [GAME], every=0, frames=0)
+    evaluator.offer({}, 10**9)
+    assert frames_of(evaluator) == []
+
+
+def test_training_is_not_held_up_and_what_falls_due_meanwhile_is_left_out():
+    go_on = threading.Event()
+
+    def play(params):
+        assert go_on.wait(60)
+        return [GAME] * params["games"]
+
+    evaluator = Evaluator(play, every=10, frames=0)
+    evaluator.offer({"games": 2}, 10)
+    evaluator.offer({"games": 5}, 20)
+    assert evaluator.results() == []
+    go_on.set()
+    (ended,) = evaluator.results(wait=True)
+    assert (ended.frames, ended.games) == (10, [GAME] * 2)
+    evaluator.offer({"games": 1}, 30)
+    assert frames_of(evaluator) == [30]
+
+
+def test_a_failure_is_told_in_one_line():
+    def play(params):
+        raise RuntimeError("a remote traceback\n  of lines\nno such ROM")
+
+    evaluator = Evaluator(play, every=1, frames=0)
+    evaluator.offer({}, 1)
+    (ended,) = evaluator.results(wait=True)
+    assert (ended.games, ended.failure) == ([], "no such ROM")
+
+
+def test_games_come_back_and_the_same_policys_are_replaced(tmp_path):
+    rows = [
+        Played("no-op", 100, 7, Episode(1.5, 40)),
+        Played("no-op", 100, 7, Episode(-2.0, 44)),
+        Played("sticky", 100, 7, Episode(0.0, 48)),
+    ]
+    evaluations.add(tmp_path, rows)
+    assert evaluations.read(tmp_path) == rows
+    again = Played("no-op", 100, 7, Episode(9.0, 4))
+    other = Played("no-op", 100, 8, Episode(8.0, 4))
+    evaluations.add(tmp_path, [again, other])
+    assert evaluations.read(tmp_path) == [rows[2], again, other]
+
+
+def test_a_resumed_run_drops_policies_that_came_later(tmp_path):
+    rows = [Played("no-op", at, 1, GAME) for at in (100, 200, 300)]
+    evaluations.add(tmp_path, rows)
+    evaluations.cut(tmp_path, 200)
+    assert evaluations.read(tmp_path) == rows[:2]
+
+
+def test_rows_that_were_cut_short_are_left_out(tmp_path):
+    evaluations.add(tmp_path, [Played("no-op", 100, 1, GAME)])
+    with (tmp_path / evaluations.FILE).open("a") as file:
+        file.write("no-op,200,1,3.")
+    assert [row.frames for row in evaluations.read(tmp_path)] == [100]
+    assert evaluations.read(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ("impala", "no-op"),
+        ("bmg", "no-op"),
+        ("machado", "sticky"),
+        ("impala-sticky", "sticky"),
+    ],
+)
+def test_protocols_are_named_by_their_actions(environment, name):
+    assert evaluations.protocol_of(environment) == name
