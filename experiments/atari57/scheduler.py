@@ -14,6 +14,7 @@ import ray
 from ray.util.placement_group import (
     PlacementGroup,
     placement_group,
+    placement_group_table,
     remove_placement_group,
 )
 
@@ -76,6 +77,23 @@ def run(
             show({r.job.name: r.launched for r in running}, len(queue.jobs))
     finally:
         queue.release()
+
+
+def placement(place: PlacementGroup) -> str:
+    """The nodes of a reservation, bundle by bundle; "" on a single node.
+
+    Nodes go by the first letters of their id, as `ray list nodes` shows it:
+    several may have one address.
+    """
+    if len(ray.nodes()) == 1:
+        return ""
+    nodes = placement_group_table(place)["bundles_to_node_id"]
+    learner, *actors = (nodes[at][:6] for at in sorted(nodes))
+    shares = collections.Counter(actors).items()
+    return (
+        f"learner on {learner}, actors on "
+        f"{', '.join(f'{node} x {count}' for node, count in shares)}"
+    )
 
 
 class _Queue:

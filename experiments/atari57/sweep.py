@@ -180,7 +180,8 @@ class Sweep:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "variant").write_text(run.variant + "\n")
             actor = learner_actor.start_learner(run.config, place)
-            self._say(f"start  {run.name}")
+            nodes = scheduler.placement(place)
+            self._say(f"start  {run.name}{nodes and f'  {nodes}'}")
             return _Learner(actor, actor.run.remote(), actor.progress.remote())
 
         return Job(run.name, learner_actor.bundles(run.config), launch)

@@ -1,5 +1,6 @@
 """The queue on a cluster of several nodes: order, room, failures, stopping."""
 
+import re
 import time
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ class Log:
     """Makes jobs, and keeps what became of them."""
 
     def __init__(self, fails=()):
-        self.started, self.times, self.nodes = [], {}, {}
+        self.started, self.times, self.nodes, self.said = [], {}, {}, {}
         self.failures, self.stopped = dict(fails), []
         self.most = 0
 
@@ -60,6 +61,7 @@ class Log:
         def launch(place):
             self.started.append(name)
             table = placement_group_table(place)
+            self.said[name] = scheduler.placement(place)
             self.nodes[name] = set(table["bundles_to_node_id"].values())
             strategy = PlacementGroupSchedulingStrategy(place, 0)
             fails = self.failures.get(name, 0) > 0
@@ -106,6 +108,12 @@ def test_runs_of_many_nodes_never_hold_half_of_what_they_need():
     assert log.started == list("abcd")
     assert log.most == 1
     assert all(len(nodes) >= 2 for nodes in log.nodes.values())
+    for name, said in log.said.items():
+        counts = re.findall(r"([0-9a-f]{6}) x (\d)", said)
+        assert sum(int(count) for _, count in counts) == 3  # and a learner
+        learner = re.match(r"learner on ([0-9a-f]{6}), actors on ", said)[1]
+        short = {node[:6] for node in log.nodes[name]}
+        assert {learner, *(node for node, _ in counts)} == short
 
 
 def test_a_run_that_failed_is_queued_again_last():
