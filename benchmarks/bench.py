@@ -87,6 +87,7 @@ def _run(
         "infer": processes.actor_variables,
         "actor": processes.actor_variables,
         "learner": lambda: processes.learner_variables(config(options, torso)),
+        "torch": lambda: processes.learner_variables(config(options, torso)),
     }.get(name, dict)()
     with tempfile.TemporaryDirectory() as folder:
         told = pathlib.Path(folder, "options.yaml")

@@ -60,15 +60,13 @@ def learner_rows(
     Raises:
       CannotRunError: where not even a plain gradient fits in memory.
     """
-    steps = [_step("gradient", 1.0, config, _plain(config))]
+    steps = [plain_step(config)]
     for name in ("impala", "stacx"):
         steps.append(_step(name, None, *_built(config, algorithm=name)))
     for k, length in pairs:
         what = f"bmg K={k} L={length}"
         built = _built(config, algorithm="bmg", inner=k, bootstrap=length)
         steps.append(_step(what, ideal(k, length), *built))
-    if steps[0].problem:
-        raise CannotRunError(steps[0].problem)
     for step in steps:
         if step.problem:
             yield Row(
@@ -92,6 +90,18 @@ def learner_rows(
             f"{middle * 1e3:.0f} ms, {step.flops / 1e9:.1f} GFLOP, "
             f"{share:.0%} of the peak, {step.memory / 2**20:,.0f} MiB",
         )
+
+
+def plain_step(config: Config) -> Step:
+    """One gradient step of the same loss, nothing tuned.
+
+    Raises:
+      CannotRunError: where it does not fit in memory.
+    """
+    step = _step("gradient", 1.0, config, _plain(config))
+    if step.problem:
+        raise CannotRunError(step.problem)
+    return step
 
 
 def _plain(config: Config) -> Algorithm:

@@ -1,19 +1,31 @@
-"""RLlib's IMPALA on the same game and network, in an environment of its own."""
+"""RLlib's IMPALA and PyTorch's gradient, in an environment of their own.
+
+The same game and networks as ours, on the same machine.
+"""
 
 import importlib.metadata
 import json
+import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import venv
 from collections.abc import Iterator
 
+import numpy as np
+
+from benchmarks.recorded import ATARI
 from benchmarks.row import CannotRunError, Row
+from benchmarks.timing import in_turn
 from learner.config import Config
 
 _RAY = importlib.metadata.version("ray")
 _ENVIRONMENT = pathlib.Path("runs/peer-environment")
-_SCRIPT = pathlib.Path(__file__).with_name("rllib_impala.py")
+_IMPALA = pathlib.Path(__file__).with_name("rllib_impala.py")
+_GRADIENT = pathlib.Path(__file__).with_name("torch_gradient.py")
+# What our processes get to be fast is not meant for others.
+_OURS = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")
 # PyTorch's release of the day: RLlib asks for none in particular.
 _PACKAGES = (
     f"ray[rllib]=={_RAY}",
@@ -47,7 +59,7 @@ def peer_rows(config: Config, seconds: float) -> Iterator[Row]:
         "batch": config.learner.batch,
         "seconds": seconds,
     }
-    said = _run(python, _SCRIPT, json.dumps(options))
+    said = _run(python, _IMPALA, json.dumps(options))
     found = json.loads(said.splitlines()[-1])
     yield Row(
         "peer",
@@ -56,6 +68,84 @@ def peer_rows(config: Config, seconds: float) -> Iterator[Row]:
         "agent steps/s",
         note=f"torch {found['torch']}, {found['seconds']:.0f} s",
     )
+
+
+def gradient_rows(config: Config, rounds: int) -> Iterator[Row]:
+    """Samples per second of PyTorch's gradient step, and ours beside it.
+
+    They take their steps in turn: a machine that slows down slows both.
+
+    Raises:
+      CannotRunError: where PyTorch cannot be installed, or lacks the network.
+    """
+    from benchmarks.learner_step import plain_step
+
+    torso, network = config.network.torso, config.network
+    convolutions = _FILTERS.get(torso, [])
+    if (not convolutions and torso != "residual") or network.head_hidden:
+        raise CannotRunError(f"no {torso} network with such heads in PyTorch")
+    ours = plain_step(config)
+    # The step after the last is seen as well, for its value.
+    seen = config.learner.batch * (config.learner.unroll_length + 1)
+    options = {
+        "convolutions": convolutions,
+        "sections": [] if convolutions else network.channels,
+        "hidden": network.hidden,
+        "actions": ATARI.num_actions,
+        "samples": seen,
+    }
+    with _Peer(_install(), _GRADIENT, options) as peer:
+        times = np.array(in_turn([ours.run, peer.step], rounds))
+    middle = [statistics.median(row) for row in times]
+    ratio = statistics.median(times[1] / times[0])
+    yield Row(
+        "torch",
+        "gradient",
+        ours.samples / middle[0],
+        "samples/s",
+        ratio,
+        f"PyTorch's {ours.samples / middle[1]:,.0f}",
+        f"{peer.said}, {rounds} rounds in turn",
+    )
+
+
+class _Peer:
+    """A peer's process, which takes a step whenever it is told to."""
+
+    def __init__(self, python: pathlib.Path, script: pathlib.Path, options):
+        self._process = subprocess.Popen(
+            [python, script, json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+        ready = self._line().split()
+        self.said = f"torch {ready[1]}, {ready[2]} threads"
+
+    def __enter__(self) -> "_Peer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def step(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise CannotRunError("PyTorch's process ended; see above")
+        return line
+
+
+def _environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k not in _OURS}
 
 
 def _install() -> pathlib.Path:
@@ -73,7 +163,13 @@ def _install() -> pathlib.Path:
 
 def _run(*command: str | pathlib.Path) -> str:
     """What a command printed."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(),
+    )
     if done.returncode:
         raise CannotRunError("\n".join(done.stderr.splitlines()[-5:]))
     return done.stdout

@@ -20,10 +20,12 @@ from learner.config import (
     NetworkConfig,
 )
 
-Name = Literal["env", "infer", "actor", "transport", "learner", "e2e", "peer"]
+Name = Literal[
+    "env", "infer", "actor", "transport", "learner", "torch", "e2e", "peer"
+]
 Torso = Literal["small", "nature", "residual", "paper"]
 
-PER_NETWORK = ("infer", "actor", "learner", "e2e", "peer")
+PER_NETWORK = ("infer", "actor", "learner", "torch", "e2e", "peer")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,7 @@ class BenchConfig:
 
     # Which stages, in this order.
     stages: tuple[Name, ...] = (
-        "env", "infer", "actor", "transport", "learner", "e2e", "peer",
+        "env", "infer", "actor", "transport", "learner", "torch", "e2e", "peer",
     )  # fmt: skip
     # Which networks; `paper` is BMG's.
     torsos: tuple[Torso, ...] = ("small", "nature", "residual")
@@ -120,8 +122,10 @@ def _rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
         from benchmarks.end_to_end import end_to_end_rows
 
         return end_to_end_rows(ours, options.e2e_seconds)
-    from benchmarks.peer import peer_rows
+    from benchmarks.peer import gradient_rows, peer_rows
 
+    if name == "torch":
+        return gradient_rows(ours, options.rounds)
     return peer_rows(ours, options.e2e_seconds)
 
 
