@@ -99,7 +99,10 @@ def _scores(
 
 def _why_none(curve: Curve) -> str:
     if math.isnan(protocols.training(curve)):
-        return f"{curve.frames[-1]:,.0f} of {curve.budget:,} frames"
+        return (
+            "no episode ended in the last 5 % of its "
+            f"{curve.budget:,} frames, the last one at {curve.frames[-1]:,.0f}"
+        )
     return "no games of its final policy by this protocol"
 
 

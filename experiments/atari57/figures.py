@@ -92,15 +92,14 @@ def bars(estimates: Mapping[str, Mapping[str, Estimate]]) -> Figure | None:
         squeeze=False,
     )
     for axis, metric in zip(axes[0], aggregate.METRICS, strict=True):
-        for row, (agent, of) in enumerate(estimates.items()):
+        for row, of in enumerate(estimates.values()):
             value, low, high = of[metric]
             axis.barh(row, value, color=f"C{row}", alpha=0.6)
             axis.plot([low, high], [row, row], color="0.2", lw=2)
-            axis.text(0, row, f" {agent}", va="center", fontsize=8)
-        axis.set_yticks([])
-        axis.invert_yaxis() if axis is axes[0][0] else None
         axis.set_title(metric, fontsize=10)
         axis.xaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[0][0].set_yticks(range(len(estimates)), estimates)
+    axes[0][0].invert_yaxis()  # of all: they share it
     figure.tight_layout()
     return figure
 
@@ -133,7 +132,9 @@ def distribution(found: Sequence[Scores]) -> Figure | None:
 
 def profiles(found: Sequence[Scores]) -> Figure | None:
     """The share of runs above each human-normalised score."""
-    thresholds = np.linspace(0.0, 8.0, 81)
+    highest = max((s.normalised.max() for s in found if s.games), default=1.0)
+    # Human play at least, and not so far that a single game fills the axis.
+    thresholds = np.linspace(0.0, min(max(highest, 1.0), 8.0), 81)
     shares = aggregate.profile(found, thresholds)
     if not shares:
         return None

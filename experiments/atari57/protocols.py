@@ -40,6 +40,11 @@ SCORES: Mapping[str, Callable[[Curve], float]] = {
     "no-op": no_op,
     "sticky": sticky,
 }
+TITLES = {
+    "training": "Returns of training episodes in the last 5 % of the frames",
+    "no-op": "Games of the final policy after up to 30 no-ops",
+    "sticky": "Games of the final policy with sticky actions",
+}
 
 
 def _fixed_policy(curve: Curve, protocol: str) -> float:

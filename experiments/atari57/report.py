@@ -26,12 +26,6 @@ from experiments.atari57.scores import (
 )
 from learner.config import ConfigError
 
-_SCORE = {
-    "training": "Returns of training episodes in the last 5 % of the frames",
-    "no-op": "Games of the final policy after up to 30 no-ops",
-    "sticky": "Games of the final policy with sticky actions",
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class ReportConfig:
@@ -139,7 +133,7 @@ def _summary(found: Sequence[Curve], scored: Sequence[Scores]) -> Iterable[str]:
             f"{scores.agent}: {len(scores.games)} of {len(references())} games"
             f" x {len(scores.raw)} seeds, {budget:,} frames each"
             f"{'' if whole else ' (partial: aggregates are over these games)'}"
-            f"; {len(ours)} runs, {frames:,.0f} frames in all."
+            f"; {len(ours)} runs, {frames:,.0f} frames of whole episodes."
         )
 
 
@@ -156,7 +150,7 @@ def _aggregate_table(
         "Human-normalised scores",
         ["agent", "games", "seeds", *aggregate.METRICS],
         rows,
-        f"{_SCORE[protocol]}; 95 % intervals by stratified bootstrap over "
+        f"{protocols.TITLES[protocol]}; 95 % intervals by stratified bootstrap over "
         "seeds.",
     )
 
@@ -183,7 +177,7 @@ def _game_table(scored: Sequence[Scores]) -> page.Table:
         rows.append(cells)
     agents = [(s.agent, f"{s.agent}, of human") for s in scored]
     return page.Table(
-        "Every game",
+        "Scores in every game",
         ["game", "random", "human", *sum(agents, ()), *others],
         rows,
         "Mean and deviation over seeds; the last columns are published.",
@@ -239,7 +233,9 @@ def _show(
     console = Console(highlight=False)
     shown = Table(title=table.title)
     for number, name in enumerate(table.columns):
-        shown.add_column(name, justify="right" if number else "left")
+        shown.add_column(
+            name, justify="right" if number else "left", overflow="fold"
+        )
     for row in table.rows:
         shown.add_row(*row)
     console.print(shown)
