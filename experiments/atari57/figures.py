@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 _COLUMNS = 8  # of the page of games
 
@@ -97,6 +97,7 @@ def bars(estimates: Mapping[str, Mapping[str, Estimate]]) -> Figure | None:
             axis.barh(row, value, color=f"C{row}", alpha=0.6)
             axis.plot([low, high], [row, row], color="0.2", lw=2)
         axis.set_title(metric, fontsize=10)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
         axis.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes[0][0].set_yticks(range(len(estimates)), estimates)
     axes[0][0].invert_yaxis()  # of all: they share it

@@ -150,8 +150,8 @@ def _aggregate_table(
         "Human-normalised scores",
         ["agent", "games", "seeds", *aggregate.METRICS],
         rows,
-        f"{protocols.TITLES[protocol]}; 95 % intervals by stratified bootstrap over "
-        "seeds.",
+        f"{protocols.TITLES[protocol]}; 95 % intervals by stratified bootstrap "
+        "over seeds.",
     )
 
 
