@@ -8,6 +8,11 @@ from learner.config import Config, ConfigError, MetaConfig
 def check(config: Config) -> None:
     """Raises `ConfigError` for numbers that cannot work, with what would."""
     _check_ranges(config)
+    if config.seed >= 10**9:
+        raise ConfigError(
+            f"seed = {config.seed}: must be below 1,000,000,000, where the "
+            "seeds of evaluation begin"
+        )
     batch, devices = config.learner.batch, config.learner.devices
     if devices and batch % devices:
         raise ConfigError(

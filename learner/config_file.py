@@ -154,7 +154,7 @@ def filled(base: Any, fields: dict[str, Any], prefix: str = "") -> Any:
         if name not in allowed:
             close = difflib.get_close_matches(str(name), allowed, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"unknown field {prefix}{name}{hint}")
+            raise ConfigError(f"unknown field {prefix + str(name)!r}{hint}")
         current = getattr(base, name)
         if dataclasses.is_dataclass(current):
             if not isinstance(value, dict):

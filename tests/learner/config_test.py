@@ -86,6 +86,7 @@ IMPOSSIBLE = [
     ({"frames": 0}, "frames", "0", "at least 1"),
     ({"frames": -5}, "frames", "-5", "at least 1"),
     ({"seed": -1}, "seed", "-1", "negative"),
+    ({"seed": 10**9}, "seed", "1000000000", "below 1,000,000,000"),
     ({"evaluation_episodes": -1}, "evaluation-episodes", "-1", "negative"),
     ({"evaluation_frames": -1}, "evaluation-frames", "-1", "negative"),
     (
@@ -319,10 +320,10 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("sead: 1", ["unknown field sead", "mean seed?"]),
-        ("meta: {cliip: 1}", ["unknown field meta.cliip", "mean clip?"]),
-        ("qqqqq: 1", ["unknown field qqqqq"]),
-        ("1: 2", ["unknown field 1"]),
+        ("sead: 1", ["unknown field 'sead'", "mean seed?"]),
+        ("meta: {cliip: 1}", ["unknown field 'meta.cliip'", "mean clip?"]),
+        ("qqqqq: 1", ["unknown field 'qqqqq'"]),
+        ("1: 2", ["unknown field '1'"]),
         ("frames: many", ["frames = 'many'", "int"]),
         ("frames: 1.5", ["frames = 1.5", "int"]),
         ("frames: true", ["frames = True", "int"]),

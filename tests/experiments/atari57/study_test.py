@@ -86,7 +86,7 @@ def test_a_run_differs_from_its_base_in_what_is_named_only(tmp_path):
         ({"seeds": 0}, "seeds = 0"),
         ({"seeds": True}, "seeds = True"),
         ({"base": "atary"}, "unknown base 'atary'; allowed: quick"),
-        ({"variants": {"a": {"frame": 1}}}, "variant a: unknown field frame"),
+        ({"variants": {"a": {"frame": 1}}}, "variant a: unknown field 'frame'"),
         ({"variants": {"a": {"frames": 0}}}, "variant a: frames = 0"),
         ({"variants": {"../a": {}}}, r"variant '\.\./a'"),
         ({"variants": {"..": {}}}, r"variant '\.\.'"),
