@@ -28,9 +28,8 @@ def read(folder: pathlib.Path) -> list[Played]:
     path = folder / FILE
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        rows = [_played(row) for row in csv.DictReader(file)]
-    return [row for row in rows if row]
+    rows = path.read_text(errors="replace").split("\n")[1:]
+    return [played for row in rows if (played := _played(row))]
 
 
 def add(folder: pathlib.Path, played: Iterable[Played]) -> None:
@@ -54,13 +53,12 @@ def protocol_of(environment: str) -> str:
     return "sticky" if sticky else "no-op"
 
 
-def _played(row: dict[str, str]) -> Played | None:
+def _played(row: str) -> Played | None:
     try:
-        game = Episode(float(row["episode_return"]), int(row["episode_frames"]))
-        return Played(
-            row["protocol"], int(row["frames"]), int(row["seed"]), game
-        )
-    except (KeyError, TypeError, ValueError):
+        protocol, frames, seed, game_return, game_frames = row.split(",")
+        game = Episode(float(game_return), int(game_frames))
+        return Played(protocol, int(frames), int(seed), game)
+    except ValueError:
         return None
 
 

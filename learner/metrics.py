@@ -10,15 +10,21 @@ import csv
 import json
 import math
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorboardX
 
 from actors.episode import Episode
 
+T = TypeVar("T")
+Report = Callable[[str], None]
 EPISODE_FIELDS = ("frames", "episode_return", "episode_frames")
+
+
+def _silent(message: str) -> None:
+    """Tells nobody."""
 
 
 class Metrics:
@@ -27,12 +33,15 @@ class Metrics:
     Args:
       folder: of the run.
       frames: the run goes on from here; later lines are dropped.
+      report: takes messages for the user.
     """
 
-    def __init__(self, folder: pathlib.Path, frames: int):
+    def __init__(
+        self, folder: pathlib.Path, frames: int, report: Report = _silent
+    ):
         self._lines_path = folder / "metrics.jsonl"
         self._episodes_path = folder / "episodes.csv"
-        self._cut(frames)
+        self._cut(frames, report)
         self._lines = self._lines_path.open("a")
         self._episodes = self._episodes_path.open("a", newline="")
         self._writer = csv.writer(self._episodes, lineterminator="\n")
@@ -67,12 +76,12 @@ class Metrics:
         self._episodes.close()
         self._board.close()
 
-    def _cut(self, frames: int) -> None:
+    def _cut(self, frames: int, report: Report) -> None:
         """Drops rows beyond `frames` and a half-written last line."""
-        rows = read_lines(self._lines_path)
+        rows = read_lines(self._lines_path, report)
         kept = [json.dumps(row) for row in rows if row["frames"] <= frames]
         _rewrite(self._lines_path, kept)
-        games = read_episodes(self._episodes_path)
+        games = read_episodes(self._episodes_path, report)
         header = [",".join(EPISODE_FIELDS)] if games else []
         rows_kept = [
             f"{at},{game.episode_return},{game.frames}"
@@ -82,34 +91,62 @@ class Metrics:
         _rewrite(self._episodes_path, header + rows_kept)
 
 
-def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of a `metrics.jsonl`; what cannot be read is left out."""
+def read_lines(
+    path: pathlib.Path, report: Report = _silent
+) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`.
+
+    Lines that cannot be read, such as one cut short by a crash, are left out;
+    how many is told to `report`.
+    """
+    return _readable(path, _rows(path), _parse_line, report)
+
+
+def read_episodes(
+    path: pathlib.Path, report: Report = _silent
+) -> list[tuple[int, Episode]]:
+    """`(frames, episode)` of an `episodes.csv`; rows as in `read_lines`."""
+    rows = _rows(path)
+    # The end of a row that was cut short may look like a smaller number.
+    if rows and rows[-1]:
+        rows[-1] += ","
+    return _readable(path, rows[1:], _parse_episode, report)
+
+
+def _rows(path: pathlib.Path) -> list[str]:
+    """Text between newlines: after the last there is none, if all is well."""
     if not path.exists():
         return []
-    rows = []
-    for line in path.read_text().splitlines():
+    return path.read_text(errors="replace").split("\n")
+
+
+def _readable(
+    path: pathlib.Path,
+    rows: Iterable[str],
+    parse: Callable[[str], T],
+    report: Report,
+) -> list[T]:
+    found, broken = [], 0
+    for row in filter(None, rows):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # A line cut short by a crash.
-    return rows
+            found.append(parse(row))
+        except (KeyError, TypeError, ValueError):
+            broken += 1
+    if broken:
+        report(f"{path}: {broken} lines cannot be read and are left out")
+    return found
 
 
-def read_episodes(path: pathlib.Path) -> list[tuple[int, Episode]]:
-    """`(frames, episode)` of an `episodes.csv`; broken rows are left out."""
-    if not path.exists():
-        return []
-    games = []
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            try:
-                episode = Episode(
-                    float(row["episode_return"]), int(row["episode_frames"])
-                )
-                games.append((int(row["frames"]), episode))
-            except (KeyError, TypeError, ValueError):
-                continue  # A row cut short by a crash.
-    return games
+def _parse_line(row: str) -> dict[str, Any]:
+    line = json.loads(row)
+    if type(line["frames"]) is not int:
+        raise ValueError(row)
+    return line
+
+
+def _parse_episode(row: str) -> tuple[int, Episode]:
+    frames, episode_return, episode_frames = row.split(",")
+    return int(frames), Episode(float(episode_return), int(episode_frames))
 
 
 def acting_hyperparams(lines: list[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -57,7 +57,8 @@ class Monitor:
 
     def open(self, updates: int, seconds: float) -> None:
         """Opens the files where the run goes on, and recalls its episodes."""
-        self._metrics = Metrics(self._folder, updates * self._frames_per_update)
+        frames = updates * self._frames_per_update
+        self._metrics = Metrics(self._folder, frames, self.say)
         games = read_episodes(self._folder / "episodes.csv")
         self._episodes = len(games)
         self._returns += [game.episode_return for _, game in games[-_RECENT:]]

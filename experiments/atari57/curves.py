@@ -83,7 +83,7 @@ def read_run(folder: pathlib.Path, config: Config) -> list[Curve]:
 
     Runs of a sweep are named by their variant, all others by their algorithm.
     """
-    episodes = read_episodes(folder / "episodes.csv")
+    episodes = read_episodes(folder / "episodes.csv", warnings.warn)
     if not episodes:
         warnings.warn(f"{folder}: no episode has ended", stacklevel=2)
         return []
