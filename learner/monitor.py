@@ -36,6 +36,7 @@ class Monitor:
         self._metrics: Metrics | None = None
         self._seconds = 0.0  # of earlier sessions
         self._episodes = 0
+        self._last_line = -1  # updates then
         self._returns: collections.deque[float] = collections.deque(
             maxlen=_RECENT
         )
@@ -101,7 +102,14 @@ class Monitor:
         status: PoolStatus,
         waiting: int,
     ) -> None:
-        """Writes one line of metrics and starts the next interval."""
+        """Writes one line of metrics and starts the next interval.
+
+        None where nothing was learned since the last one: a run may end where
+        its interval does.
+        """
+        if updates == self._last_line:
+            return
+        self._last_line = updates
         elapsed = max(time.monotonic() - self._since, 1e-9)
         frames = (updates - self._since_updates) * self._frames_per_update
         lags = np.concatenate(self._lags) if self._lags else np.zeros(1)

@@ -1,0 +1,45 @@
+"""Lines of metrics: one for what was learned since the last, or none."""
+
+import pytest
+
+from actors.episode import Episode
+from actors.pool import PoolStatus
+from learner.config import Config
+from learner.evaluator import Evaluation
+from learner.metrics import read_lines
+from learner.monitor import Monitor
+
+FRAMES = 640  # of an update
+
+
+@pytest.fixture
+def monitor(tmp_path):
+    made = Monitor(Config(out=str(tmp_path)), FRAMES)
+    made.open(0, 0.0)
+    yield made
+    made.close()
+
+
+def write(monitor, updates):
+    metrics = {"loss": 0.5, "skipped": 0, "skipped_in_a_row": 0}
+    monitor.line(updates, metrics, {}, PoolStatus(1, 0, 0), 0)
+
+
+def test_a_run_that_ends_with_its_interval_has_no_line_twice(monitor, tmp_path):
+    for updates in (3, 5, 5):
+        write(monitor, updates)
+    lines = read_lines(tmp_path / "metrics.jsonl")
+    assert [line["frames"] for line in lines] == [3 * FRAMES, 5 * FRAMES]
+
+
+def test_evaluations_are_told_and_go_into_the_next_line(monitor, tmp_path):
+    games = [Episode(1.0, 40), Episode(4.0, 40)]
+    monitor.evaluated(Evaluation(1_280, games))
+    write(monitor, 3)
+    monitor.evaluated(Evaluation(2_560, [], "no such ROM"))
+    assert monitor.progress().messages == (
+        "2 games of the policy at 1,280 frames: 2.50",
+        "no evaluation at 2,560 frames: no such ROM",
+    )
+    (line,) = read_lines(tmp_path / "metrics.jsonl")
+    assert line["evaluation_return"] == 2.5
