@@ -44,7 +44,12 @@ def _nothing() -> None:
 def main() -> None:
     """Schedules, and prints milliseconds a run and what memory grew by."""
     config = tyro.cli(SchedulingConfig)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+    )
     done: list[tuple[float, int]] = []
 
     def launch(place: Any) -> Nothing:

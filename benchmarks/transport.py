@@ -57,6 +57,7 @@ def transport_rows(
 
 def _rate(unroll: Unroll, count: int, store: int, seconds: float) -> float:
     ray.init(
+        address="local",
         num_cpus=count,
         include_dashboard=False,
         log_to_driver=False,

@@ -80,6 +80,8 @@ def connect(address: str, object_store_memory: int) -> None:
         start(address=address)
         return
     start(
+        # Else Ray joins a cluster that somebody started on this machine.
+        address="local",
         num_cpus=os.cpu_count(),
         include_dashboard=False,
         object_store_memory=object_store_memory,

@@ -130,6 +130,7 @@ def cluster():
     # The fakes travel by value: a worker cannot import this file.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     ray.init(
+        address="local",
         num_cpus=2,
         include_dashboard=False,
         object_store_memory=200 * MIB,

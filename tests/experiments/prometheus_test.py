@@ -27,7 +27,12 @@ def scrape(node):
 
 
 def test_every_number_is_scraped_with_its_run():
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        address="local",
+        num_cpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+    )
     exporter = Exporter("runs/a")
     told = {field: 3 + at for at, (_, field, _) in enumerate(GAUGES)}
     exporter.show(Progress(**told)._replace(mean_return=None))
