@@ -6,6 +6,7 @@
 import functools
 import logging
 import os
+import pathlib
 from typing import Any
 
 import ray
@@ -86,6 +87,17 @@ def connect(address: str, object_store_memory: int) -> None:
         include_dashboard=False,
         object_store_memory=object_store_memory,
     )
+    protect_token()
+
+
+def protect_token() -> None:
+    """Keeps other users of this machine from reading Ray's token.
+
+    Who has it may run code as we do; Ray writes it readable for all.
+    """
+    token = pathlib.Path.home() / ".ray" / "auth_token"
+    if token.exists():
+        token.chmod(0o600)
 
 
 def object_store_bytes(config: Config) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pathlib
 import statistics
 
 import pytest
@@ -37,6 +38,10 @@ def test_catches_nearly_every_ball(bmg, tmp_path, algorithm, seed):
     assert statistics.fmean(last) >= 0.95
     for name in ("curve.png", "evaluations.csv", "config.yaml"):
         assert (folder / name).exists()
+    token = (pathlib.Path.home() / ".ray" / "auth_token").read_bytes().strip()
+    written = [path for path in folder.rglob("*") if path.is_file()]
+    assert token not in command.text().encode()
+    assert not any(token in path.read_bytes() for path in written)
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["frames"] >= 150_000
     assert str(folder / "curve.png") in command.text().replace("\n", "")

@@ -1,0 +1,96 @@
+"""Nothing that a user may be given is executed: see SECURITY.md."""
+
+import ast
+import os
+import pathlib
+import pickle
+import stat
+
+import jax.numpy as jnp
+import pytest
+
+from experiments.learner_actor import protect_token
+from learner.checkpoint import Checkpoints
+
+ROOT = pathlib.Path(__file__).parents[1]
+OURS = "actors", "learner", "meta", "experiments", "benchmarks", "deploy"
+FILES = [path for name in OURS for path in sorted((ROOT / name).rglob("*.py"))]
+UNPICKLE = {
+    "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve",
+    "marshal",
+}  # fmt: skip
+UNSAFE = {"eval", "exec", "unsafe_load", "full_load", "load_all"}
+
+
+def unsafe(tree):
+    """Lines that import what unpickles, or call what executes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {(node.module or "").split(".")[0]}
+        elif isinstance(node, ast.Call):
+            names = set()
+            called = ast.unparse(node.func)
+            bad = called.split(".")[-1] in UNSAFE or called == "yaml.load"
+            pickled = any(
+                keyword.arg == "allow_pickle"
+                and ast.unparse(keyword.value) != "False"
+                for keyword in node.keywords
+            )
+            if bad or pickled:
+                yield node.lineno
+        else:
+            continue
+        if names & UNPICKLE:
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_no_module_unpickles_or_evaluates(path):
+    assert list(unsafe(ast.parse(path.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from dill import loads",
+        "yaml.load(text)",
+        "yaml.unsafe_load(text)",
+        "np.load(path, allow_pickle=True)",
+        "eval(text)",
+    ],
+)
+def test_what_is_unsafe_is_found(line):
+    assert list(unsafe(ast.parse(line))) == [1]
+
+
+def test_restoring_a_checkpoint_unpickles_nothing(tmp_path, monkeypatch):
+    state = {"x": jnp.arange(3.0)}
+    saved = Checkpoints(tmp_path, keep=1, report=print)
+    saved.save(10, state, {"frames": 10}, {})
+    saved.close()
+
+    def refuse(*_args, **_options):
+        raise AssertionError("something was unpickled")
+
+    opened = Checkpoints(tmp_path, keep=1, report=print)
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    restored = opened.restore(state)
+    opened.close()
+    assert restored.state["x"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_others_cannot_read_the_clusters_token(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    protect_token()  # where there is none yet
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("secret")
+    os.chmod(token, 0o644)
+    protect_token()
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
