@@ -19,6 +19,7 @@ from learner.config import Config
 from learner.evaluations import Played
 from learner.evaluator import Evaluation, Evaluator
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
+from learner.lock import Lock
 from learner.monitor import Monitor
 from learner.progress import Progress, Result, RunError
 from learner.publisher import DirectPublisher, Publisher
@@ -65,10 +66,12 @@ class Run:
 
         Raises:
           ConfigError: if the folder holds another run.
-          RunError: if training cannot go on, or the folder be written.
+          RunError: if training cannot go on, or the folder be written, or
+            another run writes it.
           OSError: if the folder cannot be made.
         """
         prepare_folder(self._config)
+        lock = Lock(pathlib.Path(self._config.folder), "the run")
         checkpoints = Checkpoints(
             pathlib.Path(self._config.folder),
             keep=self._config.checkpoint.keep,
@@ -85,6 +88,7 @@ class Run:
             ) from error
         finally:
             checkpoints.close()
+            lock.close()
         finished = not self._stopping.is_set()
         frames = self._monitor.progress().frames
         games = self._play_last(params, frames) if finished else []

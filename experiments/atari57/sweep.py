@@ -24,6 +24,7 @@ from experiments.atari57.scheduler import Job, Launched
 from experiments.atari57.study import STUDIES, Planned, expand, find
 from experiments.signals import stop_on_signals
 from learner.config import ConfigError
+from learner.lock import Lock
 from learner.progress import Progress
 
 _TELL_SECONDS = 10.0
@@ -74,6 +75,8 @@ def main(arguments: list[str]) -> int:
         return 0
     check_disk(estimate(left, None).disk, folder)
     if left:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(folder, "the study")
         learner_actor.connect(
             options.address,
             # As many as this machine's cores could run at a time.
@@ -84,6 +87,7 @@ def main(arguments: list[str]) -> int:
             stopped = Sweep(folder, planned, records, options.retries).run(left)
         finally:
             ray.shutdown()
+            lock.close()
         if stopped:
             return 130
     return status.show_end(folder, records)
