@@ -11,49 +11,54 @@ from typing import Any
 
 import ray
 from ray.util.placement_group import PlacementGroup
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from experiments import processes
+from experiments import hosts
 from experiments.prometheus import Exporter
 from learner.config import Config, ConfigError
 from learner.progress import Progress, Result, RunError
 
-Bundle = dict[str, float]
-
 
 class LearnerActor:
-    """The learner's process: a thin shell around `Run`."""
+    """A run's first learner host: it starts the others, meets and ends them."""
 
-    def __init__(self, config: Config):
-        from actors.pool import RayPool
-        from learner.build import build_unroller, play_games
-        from learner.train import Run
+    def __init__(self, config: Config, place: PlacementGroup | None = None):
+        from learner.hosts import Meeting
 
-        actors = config.actors
-
-        def make_pool() -> RayPool:
-            return RayPool(
-                lambda offset: build_unroller(config, offset),
-                count=actors.count,
-                cpus=actors.cpus,
-                in_flight=actors.in_flight,
-                timeout=actors.timeout,
-                max_failures=actors.max_failures,
-                env_vars=processes.actor_variables(),
-            )
-
-        def evaluate(params, count, seed):
-            remote = ray.remote(play_games).options(
-                num_cpus=actors.cpus,
-                runtime_env={"env_vars": processes.actor_variables()},
-            )
-            return ray.get(remote.remote(config, params, count, seed))
-
-        self._run = Run(config, make_pool, evaluate)
+        self._count = config.learner.hosts
+        self._meeting = Meeting(self._count)
+        self._run = hosts.make_run(
+            config, 0, functools.partial(self._meeting.meet, 0)
+        )
         self._exporter = Exporter(config.folder)
+        first = ray.get_runtime_context().current_actor
+        self._others = [
+            hosts.start(hosts.OtherHost, config, place, index)(
+                config, index, first
+            )
+            for index in range(1, self._count)
+        ]
 
     def run(self) -> Result:
-        return self._run.run()
+        """Ends with the first host that fails: the others would wait for it."""
+        from learner.hosts import join
+
+        address = hosts.free_address()
+
+        def work() -> Result:
+            ray.get([other.started.remote() for other in self._others])
+            join(address, 0, self._count)
+            return self._run.run()
+
+        try:
+            return hosts.run_together(
+                work, [other.run.remote(address) for other in self._others]
+            )
+        finally:
+            for other in self._others:
+                ray.kill(other)
+
+    def meet(self, index: int, word: Any) -> Any:
+        return self._meeting.meet(index, word)
 
     def progress(self) -> Progress:
         progress = self._run.progress()
@@ -62,6 +67,8 @@ class LearnerActor:
 
     def stop(self) -> None:
         self._run.stop()
+        for other in self._others:
+            other.stop.remote()
 
 
 def connect(address: str, object_store_memory: int) -> None:
@@ -108,18 +115,14 @@ def object_store_bytes(config: Config) -> int:
     return 2 * in_flight * unroll + 256 * 2**20
 
 
-def bundles(config: Config) -> list[Bundle]:
-    """What a run reserves: its learner's share, each actor's, evaluation's."""
-    options, actors = config.learner, config.actors
-    wanted = [{"CPU": options.cpus, "GPU": options.gpus}]
-    players = actors.count + (config.evaluation_frames > 0)
-    wanted += [{"CPU": actors.cpus}] * players
-    # Ray has no empty bundles.
-    return [
-        {name: amount for name, amount in bundle.items() if amount}
-        or {"CPU": 0.001}
-        for bundle in wanted
-    ]
+def bundles(config: Config) -> list[hosts.Bundle]:
+    """What a run reserves: each learner host's share, each actor's, and
+    evaluation's."""
+    players = config.actors.count + (config.evaluation_frames > 0)
+    return hosts.filled(
+        [hosts.bundle(config)] * config.learner.hosts
+        + [{"CPU": config.actors.cpus}] * players
+    )
 
 
 def start_learner(config: Config, place: PlacementGroup | None = None) -> Any:
@@ -127,24 +130,10 @@ def start_learner(config: Config, place: PlacementGroup | None = None) -> Any:
 
     Args:
       config: of the run.
-      place: holds `bundles(config)`; the learner takes the first, its actors
-        the others. None lets Ray choose.
+      place: holds `bundles(config)`, the learner's hosts first, or the hosts
+        alone. None lets Ray choose.
     """
-    strategy: Any = "DEFAULT"
-    if place is not None:
-        strategy = PlacementGroupSchedulingStrategy(
-            place,
-            placement_group_bundle_index=0,
-            placement_group_capture_child_tasks=True,
-        )
-    remote = ray.remote(LearnerActor).options(
-        scheduling_strategy=strategy,
-        num_cpus=config.learner.cpus,
-        num_gpus=config.learner.gpus,
-        max_concurrency=4,  # progress and stop, while run works
-        runtime_env={"env_vars": processes.learner_variables(config)},
-    )
-    return remote.remote(config)
+    return hosts.start(LearnerActor, config, place, 0)(config, place)
 
 
 def result_of(running: ray.ObjectRef) -> Result:

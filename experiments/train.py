@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from experiments import processes
+from experiments import hosts, processes
 from experiments.display import Display, make_display, returns_table
 from experiments.learner_actor import (
     connect,
@@ -21,7 +21,7 @@ from experiments.learner_actor import (
 )
 from experiments.signals import stop_on_signals
 from learner.config import Config, ConfigError
-from learner.progress import Result, RunError
+from learner.progress import HostLostError, Result, RunError
 
 _POLL_SECONDS = 0.5
 
@@ -91,15 +91,20 @@ def _train_on_ray(
     stop_on_signals(stop)  # after Ray has set a handler of its own
     try:
         _check_cluster(config)
+        place = hosts.reserve(config)
         restarts = 0
         while True:
+            learner = start_learner(config, place)
             try:
-                return _watch(start_learner(config), display, stop)
-            except ray.exceptions.RayActorError as error:
+                return _watch(learner, display, stop)
+            except (ray.exceptions.RayActorError, HostLostError) as error:
+                ray.kill(learner)
                 restarts += 1
                 if restarts > config.learner.max_restarts:
                     raise RunError(
-                        f"the learner died {restarts} times: {error}"
+                        f"the learner died {restarts} times: {error}\ngo on "
+                        "from its last checkpoint with\n  bmg train --config "
+                        f"{config.folder}/config.yaml"
                     ) from error
                 print(
                     f"the learner died; starting it again ({restarts} of "
@@ -118,20 +123,23 @@ def _check_cluster(config: Config) -> None:
     if actors.min:
         name, count = "min", actors.min
     evaluating = config.evaluation_frames > 0
-    needed = (count + evaluating) * actors.cpus + learner.cpus
+    learners = learner.hosts * learner.cpus
+    needed = (count + evaluating) * actors.cpus + learners
     if needed > cores:
-        most = int((cores - learner.cpus) / (actors.cpus or 1)) - evaluating
+        most = int((cores - learners) / (actors.cpus or 1)) - evaluating
         raise ConfigError(
             f"actors.{name} = {count} with actors.cpus = "
             f"{actors.cpus:g} and learner.cpus = {learner.cpus:g} "
+            f"{f'on learner.hosts = {learner.hosts} ' * (learner.hosts > 1)}"
             f"{'and evaluation beside training ' * evaluating}needs "
             f"{needed:g} cores, the cluster has {cores:g}: take "
             f"--actors.{name} {max(most, 1)}, or fewer --actors.cpus"
         )
-    if learner.gpus > gpus:
+    if learner.hosts * learner.gpus > gpus:
         raise ConfigError(
-            f"learner.gpus = {learner.gpus:g}, the cluster has {gpus:g}: take "
-            f"--learner.gpus {gpus:g}"
+            f"learner.gpus = {learner.gpus:g} on learner.hosts = "
+            f"{learner.hosts}, the cluster has {gpus:g}: take --learner.gpus "
+            f"{gpus // learner.hosts:g}"
         )
 
 

@@ -97,15 +97,28 @@ def build_unroller(config: Config, offset: int) -> Unroller:
 
 
 def build_learner(config: Config, task: Spec, agent: Agent) -> Learner:
-    """The jitted learner on the local devices."""
-    devices = jax.local_devices()[: config.learner.devices or None]
-    # All devices that divide the batch; the check of the configuration has
-    # refused a number that was asked for and does not.
-    while config.learner.batch % len(devices):
-        devices = devices[:-1]
+    """The jitted learner on the devices of every learner host."""
     return learner_lib.make_learner(
-        build_algorithm(config, task, agent), stack=task.stack, devices=devices
+        build_algorithm(config, task, agent),
+        stack=task.stack,
+        devices=_devices(config),
     )
+
+
+def _devices(config: Config) -> list[jax.Device]:
+    """As many of every host, in the order of hosts."""
+    hosts = [
+        [d for d in jax.devices() if d.process_index == host]
+        for host in range(jax.process_count())
+    ]
+    count = min(map(len, hosts))
+    if config.learner.devices:
+        count = min(count, config.learner.devices)
+    # All that divide a host's part of the batch; the check of the configuration
+    # has refused a number that was asked for and does not.
+    while config.learner.batch // len(hosts) % count:
+        count -= 1
+    return [device for local in hosts for device in local[:count]]
 
 
 def build_algorithm(config: Config, task: Spec, agent: Agent) -> Algorithm:

@@ -153,6 +153,19 @@ class Checkpoints:
         )
 
 
+class NoCheckpoints:
+    """The face of `Checkpoints` where another learner host keeps them."""
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is saved."""
+
+    def restore(self, template: PyTree) -> None:
+        """There are none."""
+
+    def close(self) -> None:
+        """Nothing to wait for."""
+
+
 @contextlib.contextmanager
 def _told_to_users(what: str) -> Iterator[None]:
     """Orbax says in many ways that a disk is full; here there is one."""
@@ -175,7 +188,14 @@ def _checksum(tree: PyTree) -> int:
 
 
 def _manager(folder: pathlib.Path, keep: int | None) -> ocp.CheckpointManager:
+    folder.mkdir(parents=True, exist_ok=True)
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep, create=True, enable_async_checkpointing=True
+        max_to_keep=keep,
+        create=False,
+        enable_async_checkpointing=True,
+        # Other learner hosts neither write nor wait.
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            active_processes={0}
+        ),
     )
     return ocp.CheckpointManager(folder.absolute(), options=options)

@@ -182,12 +182,15 @@ class LearnerConfig:
     unroll_length: int = 20
     # B, columns per batch, whatever the number of actors.
     batch: int = 32
-    # Devices that share a batch; 0 for all local ones. On CPUs as many
-    # virtual devices are made; 0 makes one per core.
+    # Learner hosts: processes, each on a node of its own where there are as
+    # many, that share every batch and the actors.
+    hosts: int = 1
+    # Devices of each host that share its part of a batch; 0 for all. On CPUs as
+    # many virtual devices are made; 0 makes one per core.
     devices: int = 0
-    # GPUs that Ray reserves for the learner; 0 learns on CPUs.
+    # GPUs that Ray reserves for each host; 0 learns on CPUs.
     gpus: float = 0.0
-    # Cores that Ray reserves for the learner.
+    # Cores that Ray reserves for each host.
     cpus: float = 1.0
     # Batches prepared ahead.
     prefetch: int = 1

@@ -1,6 +1,7 @@
 """Numbers that cannot work, refused with what would."""
 
 import difflib
+import math
 
 from learner.config import Config, ConfigError, MetaConfig
 
@@ -13,13 +14,8 @@ def check(config: Config) -> None:
             f"seed = {config.seed}: must be below 1,000,000,000, where the "
             "seeds of evaluation begin"
         )
-    batch, devices = config.learner.batch, config.learner.devices
-    if devices and batch % devices:
-        raise ConfigError(
-            f"learner.batch = {batch} is not divisible by learner.devices = "
-            f"{devices}: take a batch of {devices * max(batch // devices, 1)}"
-        )
-    actors = config.actors
+    _check_hosts(config)
+    actors, batch = config.actors, config.learner.batch
     if actors.envs_per_step > actors.envs:
         raise ConfigError(
             f"actors.envs-per-step = {actors.envs_per_step} exceeds "
@@ -41,6 +37,38 @@ def check(config: Config) -> None:
             "evaluation-episodes = 0 plays nothing: take 10 episodes"
         )
     _check_tuned(config)
+
+
+def _check_hosts(config: Config) -> None:
+    """Each learner host has an equal part of all that they share."""
+    actors, learner, hosts = config.actors, config.learner, config.learner.hosts
+    if hosts > 1 and actors.in_process:
+        raise ConfigError(
+            f"learner.hosts = {hosts} with actors.in-process: one process is "
+            "one host; take --learner.hosts 1, or leave the other out"
+        )
+    if 0 < actors.min < hosts:
+        raise ConfigError(
+            f"actors.min = {actors.min} is less than learner.hosts = {hosts}, "
+            f"each of which needs one: take at least {hosts}"
+        )
+    among = {"learner.hosts": hosts} if hosts > 1 else {}
+    _check_parts("actors.count", actors.count, among)
+    _check_parts("replay.columns", config.replay.columns, among)
+    if learner.devices:
+        among = among | {"learner.devices": learner.devices}
+    _check_parts("learner.batch", learner.batch, among)
+
+
+def _check_parts(name: str, value: int, among: dict[str, int]) -> None:
+    parts = math.prod(among.values())
+    if value % parts:
+        by = " x ".join(f"{what} = {count}" for what, count in among.items())
+        below = value // parts * parts
+        raise ConfigError(
+            f"{name} = {value} is not divisible by {by}: take "
+            f"{f'{below} or ' * (below > 0)}{below + parts}"
+        )
 
 
 def _check_tuned(config: Config) -> None:
@@ -82,6 +110,7 @@ def _check_ranges(config: Config) -> None:
         "actors.max-failures": config.actors.max_failures,
         "learner.unroll-length": config.learner.unroll_length,
         "learner.batch": config.learner.batch,
+        "learner.hosts": config.learner.hosts,
         "learner.prefetch": config.learner.prefetch,
         "learner.max-skipped": config.learner.max_skipped,
         "meta.inner-updates (K)": config.meta.inner_updates,

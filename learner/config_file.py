@@ -27,6 +27,7 @@ FREE = (
     "actors.threads",
     "actors.timeout",
     "actors.max_failures",
+    "learner.hosts",
     "learner.gpus",
     "learner.cpus",
     "learner.devices",

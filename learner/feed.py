@@ -164,6 +164,10 @@ class Window:
             self._batches.append(self._next_batch())
         return tuple(batch.data for batch in self._batches)
 
+    def oldest(self) -> list[Batch]:
+        """The batches that the next step consumes; the window must be full."""
+        return list(self._batches)[: self._stride]
+
     def advance(self) -> list[Batch]:
         """Drops and returns the batches that a step has consumed."""
         return [self._batches.popleft() for _ in range(self._stride)]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from actors.transition import Unroll, restack
@@ -38,15 +39,18 @@ class Learner(NamedTuple):
     """A pair of functions; `step` is jitted and donates its state.
 
     init: `params -> LearnerState`, replicated over the devices.
+    share: a state on the host to one that is replicated over the devices, as
+      the first learner host gave it; all hosts call it together.
     step: `(state, window) -> (state, metrics)`, `window` batches of stacked
-      observations, sharded over B.
-    place: puts a host batch of single frames on the devices and rebuilds the
-      stacks there.
+      observations, sharded over B; all hosts call it together.
+    place: puts this host's part of a batch of single frames on its devices and
+      rebuilds the stacks there; a batch of all hosts.
     hyperparams: `state -> Hyperparams`, as they are now.
     window, stride: as in `MetaLearner`.
     """
 
     init: Callable[[PyTree], LearnerState]
+    share: Callable[[LearnerState], LearnerState]
     step: Callable[
         [LearnerState, Sequence[Unroll]], tuple[LearnerState, dict[str, Any]]
     ]
@@ -144,19 +148,18 @@ def make_learner(
     """Jits an algorithm's meta-step, data-parallel over `devices`.
 
     Parameters are replicated, batches are cut along B; XLA adds the sums over
-    devices. A meta-step that leaves anything not finite is skipped: the state
-    stays as it was, and the skip is counted.
+    devices, those of other learner hosts among them. A meta-step that leaves
+    anything not finite is skipped: the state stays as it was, and the skip is
+    counted.
 
     Args:
       algorithm: from `impala`, `stacx` or `bmg`.
       stack: S, frames per observation.
-      devices: must divide B.
+      devices: must divide B; as many of every learner host, in its order.
     """
     meta_learner, tuned = algorithm
     mesh = Mesh(devices, ("batch",))
     replicated = NamedSharding(mesh, PartitionSpec())
-    rows = NamedSharding(mesh, PartitionSpec("batch"))
-    time_major = NamedSharding(mesh, PartitionSpec(None, "batch"))
 
     def init(params: PyTree) -> LearnerState:
         # Three zeros: a buffer cannot be donated twice.
@@ -164,7 +167,13 @@ def make_learner(
         # A copy: the first step donates its state, not the caller's params.
         params = jax.tree.map(jnp.copy, params)
         meta = meta_learner.init(params, tuned.init())
-        return jax.device_put(LearnerState(meta, *counts), replicated)
+        return share(LearnerState(meta, *counts))
+
+    def share(state: LearnerState) -> LearnerState:
+        return jax.tree.map(
+            lambda x: jax.make_array_from_process_local_data(replicated, x),
+            multihost_utils.broadcast_one_to_all(state),
+        )
 
     def step(state: LearnerState, window: Sequence[Unroll]):
         meta, metrics = meta_learner.step(state.meta, window)
@@ -183,30 +192,53 @@ def make_learner(
         metrics["skipped_in_a_row"] = state.skipped_in_a_row
         return state, metrics
 
+    values = jax.jit(tuned.values)
+
+    return Learner(
+        init,
+        share,
+        jax.jit(
+            step,
+            donate_argnums=0,
+            out_shardings=(replicated, replicated),
+        ),
+        _make_place(mesh, stack),
+        # Of a copy on this host: the others need not ask.
+        lambda state: values(jax.device_get(state.meta.meta_params)),
+        meta_learner.window,
+        meta_learner.stride,
+    )
+
+
+def _make_place(mesh: Mesh, stack: int) -> Callable[[Unroll], Unroll]:
+    """`Learner.place`: every device rebuilds the stacks of its own columns.
+
+    Nothing here runs on several hosts: they would have to start it in one
+    order, and a batch is made while another is learned from.
+    """
+    rows = PartitionSpec("batch")
+    columns = (PartitionSpec(None, "batch"), rows, rows, rows)
+    specs: Any = Unroll._make(columns)
+    local = mesh.local_mesh
+    shardings = [NamedSharding(local, spec) for spec in columns]
+
     def restacked(batch: Unroll) -> Unroll:
         t = batch.transitions
         observation = restack(t.observation, batch.stack, t.step_type, stack)
         transitions = t._replace(observation=observation)
         return batch._replace(transitions=transitions, stack=())
 
-    rebuild = jax.jit(restacked)
+    rebuild = jax.jit(
+        jax.shard_map(restacked, mesh=local, in_specs=(specs,), out_specs=specs)
+    )
 
     def place(batch: Unroll) -> Unroll:
-        shardings = (time_major, rows, rows, rows)
-        return rebuild(Unroll(*map(jax.device_put, batch, shardings)))
+        placed = rebuild(Unroll(*map(jax.device_put, batch, shardings)))
+        return multihost_utils.host_local_array_to_global_array(
+            placed, mesh, specs
+        )
 
-    return Learner(
-        init,
-        jax.jit(
-            step,
-            donate_argnums=0,
-            out_shardings=(replicated, replicated),
-        ),
-        place,
-        jax.jit(lambda state: tuned.values(state.meta.meta_params)),
-        meta_learner.window,
-        meta_learner.stride,
-    )
+    return place
 
 
 def _all_finite(tree: PyTree) -> jax.Array:

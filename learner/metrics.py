@@ -17,6 +17,7 @@ import numpy as np
 import tensorboardX
 
 from actors.episode import Episode
+from learner import evaluations
 
 T = TypeVar("T")
 Report = Callable[[str], None]
@@ -78,6 +79,7 @@ class Metrics:
 
     def _cut(self, frames: int, report: Report) -> None:
         """Drops rows beyond `frames` and a half-written last line."""
+        evaluations.cut(self._lines_path.parent, frames)
         rows = read_lines(self._lines_path, report)
         kept = [json.dumps(row) for row in rows if row["frames"] <= frames]
         _rewrite(self._lines_path, kept)
@@ -89,6 +91,25 @@ class Metrics:
             if at <= frames
         ]
         _rewrite(self._episodes_path, header + rows_kept)
+
+
+class Unwritten:
+    """The face of `Metrics` where another learner host writes them."""
+
+    def __init__(self, folder: pathlib.Path, frames: int, report: Report):
+        del folder, frames, report
+
+    def episodes(self, frames: int, episodes: Iterable[Episode]) -> None:
+        """Nothing is added."""
+
+    def line(self, values: Mapping[str, Any]) -> None:
+        """Nothing is added."""
+
+    def flush(self) -> None:
+        """Nothing to hand over."""
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 def read_lines(

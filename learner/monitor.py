@@ -4,7 +4,7 @@ import collections
 import pathlib
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,8 +13,8 @@ import numpy as np
 from actors.pool import PoolStatus
 from learner.config import Config
 from learner.evaluator import Evaluation
-from learner.feed import Batch
-from learner.metrics import Metrics, flatten, read_episodes
+from learner.hosts import Word
+from learner.metrics import Metrics, Unwritten, flatten, read_episodes
 from learner.progress import Progress
 
 _RECENT = 100  # episodes in the mean return
@@ -26,14 +26,21 @@ class Monitor:
     Args:
       config: of the run.
       frames_per_update: environment frames of one batch.
+      make_files: what writes to the run's folder.
     """
 
-    def __init__(self, config: Config, frames_per_update: int):
+    def __init__(
+        self,
+        config: Config,
+        frames_per_update: int,
+        make_files: type[Metrics] | type[Unwritten],
+    ):
         self._interval = config.log_seconds
         self._folder = pathlib.Path(config.folder)
         self._frames_per_update = frames_per_update
         self._progress = Progress(budget=config.frames)
-        self._metrics: Metrics | None = None
+        self._make_files = make_files
+        self._metrics: Metrics | Unwritten | None = None
         self._seconds = 0.0  # of earlier sessions
         self._episodes = 0
         self._last_line = -1  # updates then
@@ -59,7 +66,7 @@ class Monitor:
     def open(self, updates: int, seconds: float) -> None:
         """Opens the files where the run goes on, and recalls its episodes."""
         frames = updates * self._frames_per_update
-        self._metrics = Metrics(self._folder, frames, self.say)
+        self._metrics = self._make_files(self._folder, frames, self.say)
         games = read_episodes(self._folder / "episodes.csv")
         self._episodes = len(games)
         self._returns += [game.episode_return for _, game in games[-_RECENT:]]
@@ -80,15 +87,12 @@ class Monitor:
         """Adds time in which the learner had no batch."""
         self._waited += seconds
 
-    def consumed(self, updates: int, batches: Iterable[Batch]) -> None:
-        """Counts batches that a step has used, with their episodes."""
-        for batch in batches:
-            self._lags.append(updates - batch.versions)
-            self._files.episodes(
-                updates * self._frames_per_update, batch.episodes
-            )
-            self._episodes += len(batch.episodes)
-            self._returns += [game.episode_return for game in batch.episodes]
+    def consumed(self, updates: int, heard: Word) -> None:
+        """Counts what a step has used on all hosts, with its episodes."""
+        self._lags.append(updates - heard.versions)
+        self._files.episodes(updates * self._frames_per_update, heard.episodes)
+        self._episodes += len(heard.episodes)
+        self._returns += [game.episode_return for game in heard.episodes]
 
     def due(self) -> bool:
         """Whether it is time for another line."""
@@ -151,7 +155,7 @@ class Monitor:
         self._files.close()
 
     @property
-    def _files(self) -> Metrics:
+    def _files(self) -> Metrics | Unwritten:
         if self._metrics is None:
             raise RuntimeError("call open first")
         return self._metrics

@@ -9,6 +9,10 @@ class RunError(RuntimeError):
     """Training cannot go on; the message is for the user."""
 
 
+class HostLostError(RunError):
+    """A learner host died; the run can go on from its last checkpoint."""
+
+
 class Progress(NamedTuple):
     """What the display shows; plain numbers, safe to send anywhere."""
 

@@ -1,25 +1,29 @@
 """The training loop: owns a run, and resumes it from its last checkpoint."""
 
+import contextlib
 import pathlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from actors.environment import spec
 from actors.episode import Episode
 from actors.pool import PoolError
 from actors.transition import Unroll
 from learner import build, config_file, evaluations
-from learner.checkpoint import Checkpoints
+from learner.checkpoint import Checkpoints, NoCheckpoints
 from learner.config import Config
 from learner.evaluations import Played
 from learner.evaluator import Evaluation, Evaluator
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
+from learner.hosts import Host, Word
 from learner.lock import Lock
+from learner.metrics import Metrics, Unwritten
 from learner.monitor import Monitor
 from learner.progress import Progress, Result, RunError
 from learner.publisher import DirectPublisher, Publisher
@@ -35,8 +39,9 @@ class Run:
 
     Args:
       config: checked by `learner.config.check`.
-      make_pool: makes the actors.
+      make_pool: makes the actors of this host.
       evaluate: plays whole games with given parameters.
+      host: its place among the learner hosts; the first owns the folder.
     """
 
     def __init__(
@@ -44,13 +49,19 @@ class Run:
         config: Config,
         make_pool: Callable[[], Pool],
         evaluate: Evaluate,
+        host: Host = Host(),  # noqa: B008
     ):
         self._config = config
+        self._host = host
         self._make_pool = make_pool
         self._evaluate = evaluate
         self._task = spec(config.task, config.environment.protocol)
         self._frames_per_update = build.frames_per_batch(config, self._task)
-        self._monitor = Monitor(config, self._frames_per_update)
+        self._monitor = Monitor(
+            config,
+            self._frames_per_update,
+            Unwritten if host.index else Metrics,
+        )
         self._stopping = threading.Event()
 
     def progress(self) -> Progress:
@@ -68,17 +79,10 @@ class Run:
           ConfigError: if the folder holds another run.
           RunError: if training cannot go on, or the folder be written, or
             another run writes it.
-          OSError: if the folder cannot be made.
         """
-        prepare_folder(self._config)
-        lock = Lock(pathlib.Path(self._config.folder), "the run")
-        checkpoints = Checkpoints(
-            pathlib.Path(self._config.folder),
-            keep=self._config.checkpoint.keep,
-            report=self._monitor.say,
-        )
         try:
-            params = self._train(checkpoints)
+            with self._checkpoints() as checkpoints:
+                params = self._train(checkpoints)
         except PoolError as error:
             raise RunError(str(error)) from error
         except OSError as error:
@@ -86,16 +90,33 @@ class Run:
                 f"{self._config.folder} could not be written; what was there "
                 f"is as it was: {error}"
             ) from error
-        finally:
-            checkpoints.close()
-            lock.close()
         finished = not self._stopping.is_set()
         frames = self._monitor.progress().frames
         games = self._play_last(params, frames) if finished else []
         self._monitor.phase("done" if finished else "stopped")
         return Result(self._config.folder, frames, finished, games)
 
-    def _train(self, checkpoints: Checkpoints) -> PyTree:
+    @contextlib.contextmanager
+    def _checkpoints(self) -> Iterator[Checkpoints | NoCheckpoints]:
+        """Those of the run's folder, which its first host alone writes."""
+        if self._host.index:
+            yield NoCheckpoints()
+            return
+        prepare_folder(self._config)
+        folder = pathlib.Path(self._config.folder)
+        with (
+            contextlib.closing(Lock(folder, "the run")),
+            contextlib.closing(
+                Checkpoints(
+                    folder,
+                    keep=self._config.checkpoint.keep,
+                    report=self._monitor.say,
+                )
+            ) as checkpoints,
+        ):
+            yield checkpoints
+
+    def _train(self, checkpoints: Checkpoints | NoCheckpoints) -> PyTree:
         """One session; returns the parameters on the host."""
         session = _Session(
             self._config,
@@ -105,6 +126,7 @@ class Run:
             checkpoints,
             self._play,
             self._stopping,
+            self._host,
         )
         session.start(self._make_pool())
         try:
@@ -129,16 +151,17 @@ class Run:
 
 
 class _Session:
-    """The loop of one process, from a start or a resume to the next stop."""
+    """The loop of one host, from a start or a resume to the next stop."""
 
     def __init__(
-        self, config, agent, task, monitor, checkpoints, play, stopping
+        self, config, agent, task, monitor, checkpoints, play, stopping, host
     ):
         self._config: Config = config
         self._monitor: Monitor = monitor
-        self._checkpoints: Checkpoints = checkpoints
+        self._checkpoints: Checkpoints | NoCheckpoints = checkpoints
         self._play: Callable[[PyTree], list[Episode]] = play
         self._stopping: threading.Event = stopping
+        self._host: Host = host
         self._learner = build.build_learner(config, task, agent)
         self._copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
         self._frames_per_update = build.frames_per_batch(config, task)
@@ -152,13 +175,16 @@ class _Session:
         self._pool = pool
         seconds: float = 0.0
         tape: dict[str, Any] = {}
-        restored = self._checkpoints.restore(self._state)
+        restored = self._checkpoints.restore(jax.device_get(self._state))
         if restored is not None:
             self._state, facts, tape = restored
-            self._updates, seconds = int(self._state.updates), facts["seconds"]
+            seconds = facts["seconds"]
+        # All hosts go on from what the first one has.
+        self._state = self._learner.share(self._state)
+        self._updates = int(self._state.updates)
+        if self._updates:
             self._monitor.say(f"resumed at {self._frames:,} frames")
         self._monitor.open(self._updates, seconds)
-        evaluations.cut(pathlib.Path(self._config.folder), self._frames)
         self._evaluator = Evaluator(
             self._play,
             every=self._config.evaluation_frames,
@@ -167,8 +193,8 @@ class _Session:
         pool.publish(self.params(), self._updates)
         batcher = Batcher(
             pool,
-            online=self._config.online,
-            mix=_mix(self._config),
+            online=self._host.part(self._config.online),
+            mix=_mix(self._config, self._host),
             place=self._learner.place,
         )
         self._publisher: Publisher | DirectPublisher
@@ -190,7 +216,7 @@ class _Session:
         """Meta-steps until the budget is spent or the run is stopped."""
         self._monitor.phase("waiting for the first batches")
         previous: dict[str, Any] | None = None
-        while self._frames < self._config.frames and self._fill():
+        while self._all_ready():
             if previous is None:
                 self._monitor.phase("compiling the meta-step")
             self._state, metrics = self._learner.step(
@@ -201,7 +227,8 @@ class _Session:
             params = self._copy(self._state.meta.inner.params)
             self._publisher.publish(params, self._updates)
             self._evaluator.offer(params, self._frames)
-            self._monitor.consumed(self._updates, self._window.advance())
+            self._window.advance()
+            self._monitor.consumed(self._updates, self._heard)
             if previous is None:
                 jax.block_until_ready(metrics)
                 self._monitor.phase("training")
@@ -239,14 +266,30 @@ class _Session:
         for _ in range(self._updates):
             batcher.next()  # consumed before the checkpoint
 
+    def _all_ready(self) -> bool:
+        """Waits for a full window on every host; False once all are to stop."""
+        start = time.monotonic()
+        ready = self._frames < self._config.frames and self._fill()
+        batches = self._window.oldest() if ready else []
+        none = np.zeros(0, np.int32)
+        self._heard = self._host.meet(
+            Word(
+                ready,
+                np.concatenate([none, *[b.versions for b in batches]]),
+                [game for b in batches for game in b.episodes],
+                self._pool.status(),
+                self._source.waiting(),
+            )
+        )
+        self._monitor.waited(time.monotonic() - start)
+        return self._heard.ready
+
     def _fill(self) -> bool:
         """Waits for a full window; False once the run is to stop."""
-        start = time.monotonic()
         try:
             self._batches = self._window.fill()
         except InterruptedError:
             return False
-        self._monitor.waited(time.monotonic() - start)
         return not self._stopping.is_set()
 
     def _check_skips(self, metrics: dict[str, Any]) -> None:
@@ -272,8 +315,8 @@ class _Session:
             self._updates,
             metrics,
             self._learner.hyperparams(self._state)._asdict(),
-            self._pool.status(),
-            self._source.waiting(),
+            self._heard.actors,
+            self._heard.waiting,
         )
 
     def _save_if_due(self) -> None:
@@ -316,7 +359,7 @@ def read_params(config: Config) -> tuple[PyTree, int]:
         pathlib.Path(config.folder), keep=config.checkpoint.keep, report=print
     )
     params = agent.init(jax.random.key(config.seed))
-    restored = checkpoints.restore(learner.init(params))
+    restored = checkpoints.restore(jax.device_get(learner.init(params)))
     checkpoints.close()
     if restored is None:
         raise RunError(f"{config.folder} holds no checkpoint yet")
@@ -359,11 +402,13 @@ def prepare_folder(config: Config) -> None:
     )
 
 
-def _mix(config: Config) -> Callable[[Unroll], Unroll]:
+def _mix(config: Config, host: Host) -> Callable[[Unroll], Unroll]:
     """What is added to new columns: old ones, or nothing."""
     options = config.replay
     if not options.columns:
         return lambda fresh: fresh
     return Replay(
-        capacity=options.capacity, per_batch=options.columns, seed=config.seed
+        capacity=host.part(options.capacity),
+        per_batch=host.part(options.columns),
+        seed=config.seed + host.index,
     ).mix

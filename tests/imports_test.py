@@ -32,6 +32,7 @@ FOREIGN_TO_META = {"envpool", "haiku", "ray"}
 RAY = {
     "actors.pool",
     "experiments.train",
+    "experiments.hosts",
     "experiments.learner_actor",
     "experiments.prometheus",
     "experiments.atari57.scheduler",
