@@ -33,7 +33,7 @@ class Monitor:
         self,
         config: Config,
         frames_per_update: int,
-        make_files: type[Metrics] | type[Unwritten],
+        make_files: type[Metrics] | type[Unwritten] = Metrics,
     ):
         self._interval = config.log_seconds
         self._folder = pathlib.Path(config.folder)

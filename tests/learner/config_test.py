@@ -194,19 +194,48 @@ IMPOSSIBLE = [
         {"learner__batch": 32, "learner__devices": 5},
         "learner.devices",
         "5",
-        "a batch of 30",
+        "take 30 or 35",
     ),
     (
         {"learner__batch": 3, "learner__devices": 4},
         "learner.batch",
         "3",
-        "a batch of 4",
+        "take 4",
     ),
     (
         {"actors__envs": 8, "actors__envs_per_step": 9},
         "actors.envs-per-step",
         "9",
         "at most 8",
+    ),
+    ({"learner__hosts": 0}, "learner.hosts", "0", "at least 1"),
+    (
+        {"learner__batch": 30, "learner__hosts": 2, "learner__devices": 2},
+        *("learner.batch", "30", "take 28 or 32"),
+    ),
+    (
+        {"learner__batch": 30, "learner__hosts": 4},
+        *("learner.batch", "30", "learner.hosts = 4: take 28 or 32"),
+    ),
+    (
+        {"learner__hosts": 4, "actors__count": 2},
+        *("actors.count", "2", "learner.hosts = 4: take 4"),
+    ),
+    (
+        {"learner__hosts": 2, "actors__count": 5},
+        *("actors.count", "5", "take 4 or 6"),
+    ),
+    (
+        {"learner__hosts": 2, "replay__columns": 5},
+        *("replay.columns", "5", "take 4 or 6"),
+    ),
+    (
+        {"learner__hosts": 2, "actors__min": 1},
+        *("actors.min", "1", "at least 2"),
+    ),
+    (
+        {"learner__hosts": 2, "actors__in_process": True},
+        *("learner.hosts", "2", "take --learner.hosts 1"),
     ),
     (
         {"learner__batch": 16, "replay__columns": 16},
@@ -239,6 +268,8 @@ def test_impossible_numbers_are_refused_in_one_line(
     [
         {"network__channels": (), "network__head_hidden": ()},
         {"learner__batch": 32, "learner__devices": 4},
+        {"learner__hosts": 4, "actors__min": 4, "replay__columns": 8},
+        {"learner__hosts": 2, "learner__devices": 16},
         {"actors__envs": 8, "actors__envs_per_step": 8},
         {"learner__batch": 16, "replay__columns": 15},
         {"loss__discount": 1.0, "loss__trace": 0.0, "seed": 0},
@@ -374,7 +405,7 @@ FREE = {
     "log_seconds",
     *("actors__count", "actors__min", "actors__cpus", "actors__threads"),
     *("actors__timeout", "actors__max_failures"),
-    *("learner__gpus", "learner__cpus", "learner__devices"),
+    *("learner__hosts", "learner__gpus", "learner__cpus", "learner__devices"),
     *("learner__prefetch", "learner__max_skipped", "learner__max_restarts"),
     *("checkpoint__seconds", "checkpoint__updates"),
     *("checkpoint__keep", "checkpoint__milestones"),
