@@ -79,8 +79,10 @@ def run(
         queue.release()
 
 
-def placement(place: PlacementGroup) -> str:
+def placement(place: PlacementGroup, learners: int = 1) -> str:
     """The nodes of a reservation, bundle by bundle; "" on a single node.
+
+    The first bundles are those of `learners` learner hosts.
 
     Nodes go by the first letters of their id, as `ray list nodes` shows it:
     several may have one address.
@@ -88,10 +90,10 @@ def placement(place: PlacementGroup) -> str:
     if len(ray.nodes()) == 1:
         return ""
     nodes = placement_group_table(place)["bundles_to_node_id"]
-    learner, *actors = (nodes[at][:6] for at in sorted(nodes))
-    shares = collections.Counter(actors).items()
+    names = [nodes[at][:6] for at in sorted(nodes)]
+    shares = collections.Counter(names[learners:]).items()
     return (
-        f"learner on {learner}, actors on "
+        f"learner on {', '.join(names[:learners])}, actors on "
         f"{', '.join(f'{node} x {count}' for node, count in shares)}"
     )
 

@@ -184,7 +184,7 @@ class Sweep:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "variant").write_text(run.variant + "\n")
             actor = learner_actor.start_learner(run.config, place)
-            nodes = scheduler.placement(place)
+            nodes = scheduler.placement(place, run.config.learner.hosts)
             self._say(f"start  {run.name}{nodes and f'  {nodes}'}")
             return _Learner(actor, actor.run.remote(), actor.progress.remote())
 
