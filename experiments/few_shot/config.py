@@ -52,7 +52,8 @@ class FewShotConfig:
     # What the bootstrap updates before the last one see; the last one sees the
     # queries, as the outer loss of MAML does [D].
     ahead: tuple[Ahead, ...] = ("query",)
-    # Learning rates of the bootstrap updates that see queries (bmg) [D].
+    # Learning rates of the last bootstrap update (bmg); those before it are by
+    # the inner rule [D].
     bootstrap_rate: tuple[float, ...] = (0.01,)
     # Learning rates of the meta-optimiser, Adam [R].
     meta_rate: tuple[float, ...] = (1e-3,)

@@ -31,7 +31,7 @@ def read(folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
       ConfigError: for what is missing.
     """
-    classes = {}
+    classes: dict[str, list[pathlib.Path]] = {}
     for part, expected in PARTS.items():
         found = _characters(pathlib.Path(folder) / part)
         if len(found) != expected:
@@ -49,8 +49,10 @@ def read(folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     images = 255 - read_classes(classes, size=_SIZE, mode="L")
     order = np.random.default_rng(_ORDER).permutation(len(images))
     test, validation, train = np.split(order, [_TEST, _TEST + _VALIDATION])
-    return turned(images[train]), turned(images[validation]), turned(
-        images[test]
+    return (
+        turned(images[train]),
+        turned(images[validation]),
+        turned(images[test]),
     )
 
 
@@ -61,7 +63,7 @@ def _characters(part: pathlib.Path) -> dict[str, list[pathlib.Path]]:
             "images_evaluation, see docs/few_shot.md"
         )
     return {
-        f"{character.parent.name}/{character.name}": images_in(character)
+        str(character.relative_to(part.parent)): images_in(character)
         for character in sorted(part.glob("*/*"))
         if character.is_dir()
     }

@@ -5,45 +5,14 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 import scipy.stats
 
-from experiments.few_shot import curves
+from experiments.few_shot import curves, figures
 from experiments.few_shot.config import FewShotConfig
+from experiments.few_shot.figures import Result, Row
 from experiments.few_shot.variants import Variant, expand
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
-
-
-class Row(NamedTuple):
-    """One variant in the table; scores are on test tasks unless said."""
-
-    variant: Variant
-    seeds: int
-    score: float  # mean over tasks and seeds
-    # Half the widths of the mean's 95 % intervals (Student's t): over the test
-    # tasks, each the mean of the seeds; and over the seeds.
-    task_interval: float
-    seed_interval: float
-    before: float  # score before the first update on a task
-    seconds: float  # for all meta-batches, mean of the seeds
-    # Score on validation tasks when the quickest variant was done.
-    equal_time: float
-
-
-class Result(NamedTuple):
-    """One variant and all its seeds."""
-
-    row: Row
-    step: np.ndarray  # [N]
-    seconds: np.ndarray  # [seeds, N]
-    score: np.ndarray  # [seeds, N], on validation tasks
-    tests: np.ndarray  # [seeds, tasks, 1 + updates]
 
 
 def report(config: FewShotConfig) -> list[Row]:
@@ -57,10 +26,9 @@ def report(config: FewShotConfig) -> list[Row]:
     _write_summary(folder / "summary.csv", rows)
     _write_differences(folder / "differences.csv", results)
     best = _best(config, results)
-    for axis in ("batches", "time"):
-        _draw_curves(config, folder / f"{axis}.png", best, axis)
-    _draw_updates(config, folder / "updates.png", best)
-    _draw_best(config, folder / "best.png", best)
+    figures.draw_curves(config, folder, best)
+    figures.draw_updates(config, folder, best)
+    figures.draw_best(config, folder, best)
     return rows
 
 
@@ -104,9 +72,7 @@ def _at_equal_time(results: list[Result]) -> list[Result]:
     def at(result: Result) -> Row:
         seen = [
             np.interp(quickest, seconds, score)
-            for seconds, score in zip(
-                result.seconds, result.score, strict=True
-            )
+            for seconds, score in zip(result.seconds, result.score, strict=True)
         ]
         return result.row._replace(equal_time=float(np.mean(seen)))
 
@@ -158,129 +124,9 @@ def _write_differences(path: pathlib.Path, results: Sequence[Result]) -> None:
             writer.writerow([result.row.variant.name, *texts])
 
 
-def _draw_curves(
-    config: FewShotConfig,
-    path: pathlib.Path,
-    results: Sequence[Result],
-    against: str,
-) -> None:
-    """Validation score over meta-batches or over time."""
-    figure, axis = plt.subplots(figsize=(6.5, 4.5))
-    for result in results:
-        x = result.step
-        if against == "time":
-            x = result.seconds.mean(axis=0)
-        mean = result.score.mean(axis=0)
-        (line,) = axis.plot(x, mean, **_style(result.row.variant))
-        axis.fill_between(
-            x,
-            result.score.min(axis=0),
-            result.score.max(axis=0),
-            color=line.get_color(),
-            alpha=0.12,
-            lw=0,
-        )
-    times = "CPU seconds" if config.platform == "cpu" else "seconds"
-    axis.set_xlabel("meta-batches" if against == "batches" else times)
-    axis.set_ylabel(f"{_score(config)}, validation tasks")
-    _save(config, figure, axis, path)
-
-
-def _draw_updates(
-    config: FewShotConfig, path: pathlib.Path, results: Sequence[Result]
-) -> None:
-    """Test score against the updates made on the task."""
-    figure, axis = plt.subplots(figsize=(6.5, 4.5))
-    for result in results:
-        mean = result.tests.mean(axis=(0, 1))
-        axis.plot(mean, marker=".", **_style(result.row.variant))
-    axis.set_xlabel("updates on a test task")
-    axis.set_ylabel(f"{_score(config)}, test tasks")
-    _save(config, figure, axis, path)
-
-
-def _draw_best(
-    config: FewShotConfig, path: pathlib.Path, results: Sequence[Result]
-) -> None:
-    """Test score of the best variant for each K, with its 95 % interval over
-    test tasks."""
-    methods: dict[str, list[Row]] = {}
-    for result in results:
-        if result.row.variant.K:
-            methods.setdefault(result.row.variant.method, []).append(result.row)
-    if not methods:
-        return
-    figure, axis = plt.subplots(figsize=(5, 4.5))
-    for method, rows in methods.items():
-        axis.errorbar(
-            [row.variant.K for row in rows],
-            [row.score for row in rows],
-            [row.task_interval for row in rows],
-            marker="o",
-            capsize=3,
-            color=_COLOURS[method],
-            label=_NAMES[method],
-        )
-    axis.set_xlabel("K, inner updates of a meta-step")
-    axis.set_ylabel(f"{_score(config)}, test tasks")
-    _save(config, figure, axis, path)
-
-
-_NAMES = {
-    "joint": "no meta-learning",
-    "fomaml": "first-order MAML",
-    "maml": "MAML",
-    "bmg": "BMG",
-}
-_COLOURS = {
-    "joint": "tab:gray",
-    "fomaml": "tab:green",
-    "maml": "tab:blue",
-    "bmg": "tab:orange",
-}
-_DASHES = ("-", "--", ":", "-.")
-
-
-def _style(variant: Variant) -> dict[str, str]:
-    """One colour for a method, one dash for a K."""
-    label = _NAMES[variant.method]
-    if variant.K:
-        label += f", K = {variant.K}"
-    if variant.method == "bmg":
-        label += f", L = {variant.L}, {variant.matching}"
-    dash = _DASHES[int(math.log2(variant.K or 1)) % len(_DASHES)]
-    return {
-        "color": _COLOURS[variant.method],
-        "linestyle": dash,
-        "label": label,
-    }
-
-
-def _score(config: FewShotConfig) -> str:
-    if config.data == "sinusoid":
-        return "mean squared error"
-    return "accuracy"
-
-
 def _half_interval(x: np.ndarray) -> float:
     """Half the 95 % interval of the mean of `[N]`; NaN for one value."""
     if len(x) < 2:
         return math.nan
     quantile = scipy.stats.t.ppf(0.975, len(x) - 1)
     return float(quantile * x.std(ddof=1) / math.sqrt(len(x)))
-
-
-def _save(
-    config: FewShotConfig,
-    figure: plt.Figure,
-    axis: plt.Axes,
-    path: pathlib.Path,
-) -> None:
-    if config.data == "sinusoid":
-        axis.set_yscale("log")
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8, frameon=False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    plt.close(figure)

@@ -33,14 +33,11 @@ def main(arguments: list[str]) -> int:
     folder = pathlib.Path(config.place)
     if config.report_only and not (folder / "curves").is_dir():
         raise ConfigError(f"--out {folder}: no study is there to report")
-    if not config.report_only:
-        _check_data(config)
-    config_file.claim(
-        folder, config, FewShotConfig(), free=_FREE, command="bmg few-shot"
-    )
     console = Console()
-    if not config.report_only:
-        _run(config, console)
+    if config.report_only:
+        _claim(folder, config)
+    else:
+        _run(folder, config, console)
     from experiments.few_shot import report
 
     console.print(_table(config, report.report(config)))
@@ -48,20 +45,25 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _check_data(config: FewShotConfig) -> None:
-    """Reads nothing that takes long; a folder is made only for what can run."""
-    if config.folder and not pathlib.Path(config.folder).is_dir():
-        raise ConfigError(f"--folder {config.folder}: no such folder")
-
-
-def _run(config: FewShotConfig, console: Console) -> None:
+def _run(folder: pathlib.Path, config: FewShotConfig, console: Console) -> None:
     # JAX reads its environment variables when it is imported.
-    from experiments.few_shot import study
+    import jax
 
+    from experiments.few_shot import build, study
+
+    # First: a folder is made only for a study whose data are there.
+    splits = build.build_splits(config, jax.devices())
+    _claim(folder, config)
     todo, done = study.planned_steps(config)
     with study_bar(console, "meta-batches") as bar:
         task = bar.add_task("compiling", total=todo, completed=done)
-        study.run(config, teller(bar, task, "meta-batches"))
+        study.run(config, splits, teller(bar, task, "meta-batches"))
+
+
+def _claim(folder: pathlib.Path, config: FewShotConfig) -> None:
+    config_file.claim(
+        folder, config, FewShotConfig(), free=_FREE, command="bmg few-shot"
+    )
 
 
 def parse(arguments: list[str]) -> FewShotConfig:

@@ -18,7 +18,6 @@ from experiments.few_shot.build import (
     Splits,
     build_learner,
     build_problem,
-    build_splits,
     build_test,
     over_devices,
     replicated,
@@ -64,16 +63,16 @@ class Program(NamedTuple):
     test: Callable[[PyTree], jax.Array]
 
 
-def run(config: FewShotConfig, tell: Tell) -> None:
+def run(config: FewShotConfig, splits: Splits, tell: Tell) -> None:
     """Runs what has not been tested yet, the first seed of every variant first.
 
     Args:
       config: the study.
+      splits: its tasks.
       tell: takes progress.
     """
     folder = pathlib.Path(config.place)
     devices = jax.devices()
-    splits = build_splits(config, devices)
     programs: dict[Variant, Program] = {}
     for variant, seed in _todo(config):
         if variant not in programs:
