@@ -19,10 +19,10 @@ def sinusoid() -> FewShotConfig:
         queries=10,
         K=(1, 5),
         L=(1, 5),
+        matching=("kl", "l2"),
         tasks=25,
-        steps=10_000,
-        resolution=500,
-        validation_tasks=200,
+        steps=5_000,
+        resolution=250,
     )
 
 
@@ -33,13 +33,14 @@ def digits() -> FewShotConfig:
         shots=1,
         queries=10,
         K=(1, 5),
-        L=(1, 5),
+        matching=("kl", "l2"),
         inner_rate=0.1,
         bootstrap_rate=(0.1,),
         network=NetworkConfig(channels=(16, 16, 16)),
-        steps=1_000,
+        steps=500,
         resolution=50,
-        validation_tasks=100,
+        validation_tasks=50,
+        test_tasks=300,
     )
 
 
