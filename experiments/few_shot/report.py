@@ -82,12 +82,16 @@ def _at_equal_time(results: list[Result]) -> list[Result]:
 def _best(config: FewShotConfig, results: Sequence[Result]) -> list[Result]:
     """Of each method and K the variant that validates best at the end."""
     sign = -1.0 if config.data == "sinusoid" else 1.0
+
+    def worth(result: Result) -> float:
+        last = sign * result.score[:, -1].mean()
+        # One that diverged is worth nothing.
+        return -math.inf if math.isnan(last) else last
+
     best: dict[str, Result] = {}
     for result in results:
         family = result.row.variant.family
-        if family not in best or sign * result.score[:, -1].mean() > (
-            sign * best[family].score[:, -1].mean()
-        ):
+        if family not in best or worth(result) > worth(best[family]):
             best[family] = result
     return list(best.values())
 
