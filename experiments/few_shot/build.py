@@ -15,7 +15,7 @@ from experiments.few_shot.datasets import read_images
 from experiments.few_shot.episode import Episode, Tasks, of_classes
 from experiments.few_shot.problem import Problem
 from experiments.few_shot.sinusoid import sinusoids
-from experiments.few_shot.variants import Variant
+from experiments.few_shot.variants import Variant, check_devices
 from learner.optimisers import make_meta_optimiser, make_optimiser
 from meta import bootstrap, matching, tasks
 from meta.bootstrap import MetaLearner
@@ -45,8 +45,10 @@ def build_splits(
     """The tasks of a study; puts images, where there are any, on each device.
 
     Raises:
-      ConfigError: for what is missing in a folder, or too small for the tasks.
+      ConfigError: for what is missing in a folder, or too small for the tasks;
+        for tasks that the devices cannot share.
     """
+    check_devices(config, len(devices))
     if config.data == "sinusoid":
         points = sinusoids(shots=config.shots, queries=config.queries)
         return Splits(points, points, points)

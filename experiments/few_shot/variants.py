@@ -105,7 +105,8 @@ def check(config: FewShotConfig) -> None:
     for name in ("hidden", "channels"):
         _check_swept(f"network.{name}", getattr(config.network, name), 1, 4096)
     _check_data(config)
-    _check_devices(config)
+    if config.platform == "cpu":
+        check_devices(config, config.devices)
 
 
 def _check_swept(name: str, values: tuple, low: float, high: float) -> None:
@@ -140,13 +141,12 @@ def _check_data(config: FewShotConfig) -> None:
         )
 
 
-def _check_devices(config: FewShotConfig) -> None:
-    if config.platform != "cpu":
-        return
+def check_devices(config: FewShotConfig, devices: int) -> None:
+    """Raises `ConfigError` for tasks that devices cannot share evenly."""
     for name in ("tasks", "validation_tasks", "test_tasks"):
         count = getattr(config, name)
-        if count % config.devices:
+        if count % devices:
             raise ConfigError(
                 f"{name.replace('_', '-')} = {count}: must be a multiple of "
-                f"devices = {config.devices}"
+                f"the number of devices, {devices}"
             )
