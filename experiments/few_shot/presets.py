@@ -39,8 +39,8 @@ def digits() -> FewShotConfig:
         network=NetworkConfig(channels=(16, 16, 16)),
         steps=500,
         resolution=50,
-        validation_tasks=50,
-        test_tasks=300,
+        validation_tasks=40,
+        test_tasks=200,
     )
 
 
