@@ -21,6 +21,9 @@ class Row(NamedTuple):
 
     variant: Variant
     seeds: int
+    # Of all seeds' test tasks, those whose score is not finite. The others are
+    # what all else is over.
+    diverged: int
     score: float  # mean over tasks and seeds
     # Half the widths of the mean's 95 % intervals (Student's t): over the test
     # tasks, each the mean of the seeds; and over the seeds.
@@ -28,7 +31,7 @@ class Row(NamedTuple):
     seed_interval: float
     before: float  # score before the first update on a task
     seconds: float  # for all meta-batches, mean of the seeds
-    # Score on validation tasks when the quickest variant was done.
+    # Score on validation tasks when the quickest MAML was done.
     equal_time: float
 
 
@@ -39,7 +42,16 @@ class Result(NamedTuple):
     step: np.ndarray  # [N]
     seconds: np.ndarray  # [seeds, N]
     score: np.ndarray  # [seeds, N], on validation tasks
-    tests: np.ndarray  # [seeds, tasks, 1 + updates]
+    tests: np.ndarray  # [seeds, tasks, 1 + updates]; NaN if not finite
+
+    def at(self, seconds: float) -> np.ndarray:
+        """The scores on validation tasks after some seconds, `[seeds]`."""
+        return np.array(
+            [
+                np.interp(seconds, ours, score)
+                for ours, score in zip(self.seconds, self.score, strict=True)
+            ]
+        )
 
 
 def draw_curves(
@@ -84,7 +96,7 @@ def draw_updates(
     """Test score against the updates made on the task."""
     figure, axis = plt.subplots(figsize=(6.5, 4.5))
     for result in results:
-        mean = result.tests.mean(axis=(0, 1))
+        mean = np.nanmean(result.tests, axis=(0, 1))
         axis.plot(mean, marker=".", **_style(result.row.variant))
     axis.set_xlabel("updates on a test task")
     axis.set_ylabel(f"{_score(config)}, test tasks")
@@ -162,6 +174,8 @@ def _save(
 ) -> None:
     if config.data == "sinusoid":
         axis.set_yscale("log")
+        # One that diverges would make the others a line.
+        axis.set_ylim(top=10.0)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8, frameon=False)

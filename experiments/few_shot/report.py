@@ -43,40 +43,44 @@ def _results(config: FewShotConfig, folder: pathlib.Path) -> Iterable[Result]:
             continue
         seeds = [curves.read(path) for path, _ in paths]
         tests = np.stack([curves.read_test(path) for _, path in paths])
+        tests[~np.isfinite(tests)] = math.nan
         # Others' work on the same cores would count as ours, but not in the
         # time of our own process.
         on_cpu = config.platform == "cpu"
         seconds = np.stack(
             [s.cpu_seconds if on_cpu else s.seconds for s in seeds]
         )
-        last = tests[:, :, -1]
-        row = Row(
-            variant,
-            len(seeds),
-            float(last.mean()),
-            _half_interval(last.mean(axis=0)),
-            _half_interval(last.mean(axis=1)),
-            float(tests[:, :, 0].mean()),
-            float(seconds[:, -1].mean()),
-            math.nan,
-        )
         score = np.stack([seed.score for seed in seeds])
+        row = _row(variant, tests, float(seconds[:, -1].mean()))
         yield Result(row, seeds[0].step, seconds, score, tests)
 
 
+def _row(variant: Variant, tests: np.ndarray, seconds: float) -> Row:
+    last = tests[:, :, -1]
+    return Row(
+        variant,
+        len(last),
+        int(np.sum(np.isnan(last))),
+        _mean(last.ravel()),
+        _half_interval(_means(last.T)),
+        _half_interval(_means(last)),
+        _mean(tests[:, :, 0].ravel()),
+        seconds,
+        math.nan,
+    )
+
+
 def _at_equal_time(results: list[Result]) -> list[Result]:
-    if not results:
+    maml = [r for r in results if r.row.variant.method == "maml"]
+    if not maml:
         return results
-    quickest = min(result.row.seconds for result in results)
-
-    def at(result: Result) -> Row:
-        seen = [
-            np.interp(quickest, seconds, score)
-            for seconds, score in zip(result.seconds, result.score, strict=True)
-        ]
-        return result.row._replace(equal_time=float(np.mean(seen)))
-
-    return [result._replace(row=at(result)) for result in results]
+    quickest = min(result.row.seconds for result in maml)
+    return [
+        result._replace(
+            row=result.row._replace(equal_time=_mean(result.at(quickest)))
+        )
+        for result in results
+    ]
 
 
 def _best(config: FewShotConfig, results: Sequence[Result]) -> list[Result]:
@@ -108,24 +112,44 @@ def _write_summary(path: pathlib.Path, rows: Sequence[Row]) -> None:
 
 
 def _write_differences(path: pathlib.Path, results: Sequence[Result]) -> None:
-    """Each BMG against MAML of the same K, on the same test tasks and seeds."""
+    """Each variant against MAML of the same K: on the same test tasks after as
+    many meta-batches, and on validation tasks when MAML was done."""
     maml = {
         r.row.variant.K: r for r in results if r.row.variant.method == "maml"
     }
+    fields = "name", "equal_batches", "task_interval", "time_ratio"
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", "minus_maml", "task_interval", "time_ratio"])
+        writer.writerow([*fields, "equal_time", "seed_interval"])
         for result in results:
             other = maml.get(result.row.variant.K)
             if result is other or not other:
                 continue
             if result.tests.shape != other.tests.shape:
                 continue
-            gap = (result.tests - other.tests)[:, :, -1].mean(axis=0)
-            ratio = result.row.seconds / other.row.seconds
-            numbers = gap.mean(), _half_interval(gap), ratio
+            gap = _means((result.tests - other.tests)[:, :, -1].T)
+            end = other.row.seconds
+            # Of a seed, both begin with the same weights and learn from the
+            # same tasks.
+            sooner = result.at(end) - other.score[:, -1]
+            numbers = (
+                *(_mean(gap), _half_interval(gap)),
+                result.row.seconds / end,
+                *(_mean(sooner), _half_interval(sooner)),
+            )
             texts = [f"{x:.6g}" for x in numbers]
             writer.writerow([result.row.variant.name, *texts])
+
+
+def _means(x: np.ndarray) -> np.ndarray:
+    """`[N, M]` to the `[n]` means of those rows that have a finite number."""
+    rows = x[~np.isnan(x).all(axis=1)]
+    return np.nanmean(rows, axis=1)
+
+
+def _mean(x: np.ndarray) -> float:
+    finite = x[np.isfinite(x)]
+    return float(finite.mean()) if len(finite) else math.nan
 
 
 def _half_interval(x: np.ndarray) -> float:

@@ -86,13 +86,14 @@ def parse(arguments: list[str]) -> FewShotConfig:
 def _table(config: FewShotConfig, rows) -> Table:
     table = Table(title=_title(config))
     table.add_column("variant", overflow="fold")
-    columns = "seeds", "score", "± tasks", "± seeds", "seconds", "at equal time"
-    for column in columns:
+    numbers = "seeds", "diverged", "score", "± tasks", "± seeds", "seconds"
+    for column in (*numbers, "at equal time"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
             row.variant.name,
             str(row.seeds),
+            str(row.diverged),
             f"{row.score:.4f}",
             f"{row.task_interval:.4f}",
             f"{row.seed_interval:.4f}",

@@ -170,7 +170,7 @@ def test_the_table_by_hand(written):
             )
             np.testing.assert_allclose(interval, (high - low) / 2)
     (maml,) = (row for v, row in rows.items() if v.method == "maml")
-    # It is the quickest; half-way, the others stand at their first row.
+    # When it is done, the others stand at their first row.
     assert maml.seconds == 20.0
     assert maml.equal_time == 3.5
     assert {r.equal_time for v, r in rows.items() if v.method == "bmg"} == {3.0}
@@ -189,10 +189,28 @@ def test_differences_are_of_the_same_tasks(written):
             [tests[variant, s] - tests[maml, s] for s in (1, 2)], axis=0
         )[:, -1]
         row = rows[variant.name]
-        np.testing.assert_allclose(float(row["minus_maml"]), gap.mean(), 1e-4)
+        np.testing.assert_allclose(
+            float(row["equal_batches"]), gap.mean(), 1e-4
+        )
         assert float(row["time_ratio"]) == 2.0
+        # 3.0 at their first row; MAML ended at 2 + 1 and 2 + 2.
+        assert float(row["equal_time"]) == 3.0 - 3.5
     for name in ("batches", "time", "updates", "best"):
         assert (folder / f"{name}.png").stat().st_size > 5_000
+
+
+def test_what_diverged_is_counted_and_left_out(written):
+    config, tests = written
+    variant = expand(config)[1]
+    test = tests[variant, 1]
+    test[:3, -1] = [np.inf, np.nan, -np.inf]
+    folder = pathlib.Path(config.place)
+    curves.write_test(curves.test_path(folder, variant.name, 1), test)
+    rows = {row.variant: row for row in report.report(config)}
+    last = [*test[3:, -1], *tests[variant, 2][:, -1]]
+    assert rows[variant].diverged == 3
+    np.testing.assert_allclose(rows[variant].score, np.mean(last))
+    assert np.isfinite(rows[variant].task_interval)
 
 
 def test_an_empty_study_reports_nothing(tmp_path):
