@@ -85,9 +85,9 @@ def parse(arguments: list[str]) -> FewShotConfig:
 
 def _table(config: FewShotConfig, rows) -> Table:
     table = Table(title=_title(config))
-    table.add_column("variant", overflow="fold")
+    table.add_column("variant", overflow="fold", min_width=24)
     numbers = "seeds", "diverged", "score", "± tasks", "± seeds", "seconds"
-    for column in (*numbers, "at equal time"):
+    for column in (*numbers, "equal time"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
