@@ -1,6 +1,7 @@
 """The command `bmg few-shot`: runs a study, then reports it."""
 
 import argparse
+import contextlib
 import pathlib
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from experiments.few_shot.variants import check
 from experiments.study_bar import study_bar, teller
 from learner import config_file
 from learner.config import ConfigError
+from learner.lock import Lock
 
 # What may differ between a study and its continuation: it can grow.
 _FREE = (
@@ -55,7 +57,10 @@ def _run(folder: pathlib.Path, config: FewShotConfig, console: Console) -> None:
     splits = build.build_splits(config, jax.devices())
     _claim(folder, config)
     todo, done = study.planned_steps(config)
-    with study_bar(console, "meta-batches") as bar:
+    with (
+        contextlib.closing(Lock(folder, "the study")),
+        study_bar(console, "meta-batches") as bar,
+    ):
         task = bar.add_task("compiling", total=todo, completed=done)
         study.run(config, splits, teller(bar, task, "meta-batches"))
 
