@@ -48,11 +48,11 @@ class State(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The compiled parts of one variant's runs.
+    """What one variant's runs call, compiled.
 
     init: `seed -> (meta_state, key_data)`.
     advance: `(meta_state, key_data) -> (meta_state, key_data, loss)`, a row.
-    validate, test: `w -> scores [tasks, 1 + updates]`.
+    validate, test: `w -> scores [tasks, 1 + updates]`, shared by all variants.
     """
 
     init: Callable[[jax.Array], tuple[MetaState, jax.Array]]
@@ -72,13 +72,11 @@ def run(config: FewShotConfig, splits: Splits, tell: Tell) -> None:
       tell: takes progress.
     """
     folder = pathlib.Path(config.place)
-    devices = jax.devices()
+    compiler = Compiler(config, splits, jax.devices())
     programs: dict[Variant, Program] = {}
     for variant, seed in _todo(config):
         if variant not in programs:
-            programs[variant] = compile_variant(
-                config, variant, splits, devices
-            )
+            programs[variant] = compiler.program(variant)
         _run_seed(config, programs[variant], variant, seed, tell)
     shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
 
@@ -102,62 +100,81 @@ def _rows(config: FewShotConfig) -> int:
     return math.ceil(config.steps / config.resolution)
 
 
-def compile_variant(
-    config: FewShotConfig,
-    variant: Variant,
-    splits: Splits,
-    devices: Sequence[jax.Device],
-) -> Program:
-    """The programs of all seeds of one variant, over these devices."""
-    ours = build_problem(config)
-    over_tasks = over_devices(devices, config.at_once)
-    learner = build_learner(config, variant, ours, over_tasks=over_tasks)
-    everywhere = replicated(devices)
+class Compiler:
+    """Makes the programs of a study's variants.
 
-    def init(data: PyTree, seed: jax.Array) -> tuple[MetaState, jax.Array]:
-        first, key, rest = jax.random.split(jax.random.key(seed), 3)
-        example = splits.train.sample(data, key)
-        w = ours.init(first, example.support.inputs)
-        return learner.init((), w), jax.random.key_data(rest)
+    Args:
+      config: the study.
+      splits: its tasks.
+      devices: that share the tasks of a meta-batch.
+    """
 
-    def advance(data: PyTree, meta: MetaState, key: jax.Array):
-        def step(carry, _):
-            meta, key = carry
-            key, fresh = jax.random.split(key)
-            keys = jax.random.split(fresh, config.tasks)
-            episodes = over_tasks(splits.train.sample)(data, keys)
-            meta, metrics = learner.step(meta, episodes)
-            return (meta, key), metrics["meta"]["loss"]
-
-        start = meta, jax.random.wrap_key_data(key)
-        (meta, key), losses = jax.lax.scan(
-            step, start, length=config.resolution
+    def __init__(
+        self,
+        config: FewShotConfig,
+        splits: Splits,
+        devices: Sequence[jax.Device],
+    ):
+        self._config = config
+        self._problem = build_problem(config)
+        self._train = splits.train
+        self._over_tasks = over_devices(devices, config.at_once)
+        self._jit = functools.partial(
+            jax.jit, out_shardings=replicated(devices)
         )
-        return meta, jax.random.key_data(key), jnp.mean(losses)
+        self._validate = self._scores(
+            splits.validation, config.validation_tasks, _VALIDATION_SEED
+        )
+        self._test = self._scores(splits.test, config.test_tasks, _TEST_SEED)
 
-    def scores(tasks: Tasks, count: int, seed: int):
-        test = build_test(config, ours)
+    def program(self, variant: Variant) -> Program:
+        """The program of all seeds of a variant."""
+        learner = build_learner(
+            self._config, variant, self._problem, over_tasks=self._over_tasks
+        )
+        data, sample = self._train
 
-        def one(shared, key: jax.Array) -> jax.Array:
+        def init(data: PyTree, seed: jax.Array) -> tuple[MetaState, jax.Array]:
+            first, key, rest = jax.random.split(jax.random.key(seed), 3)
+            w = self._problem.init(first, sample(data, key).support.inputs)
+            return learner.init((), w), jax.random.key_data(rest)
+
+        def advance(data: PyTree, meta: MetaState, key: jax.Array):
+            def step(carry, _):
+                meta, key = carry
+                key, fresh = jax.random.split(key)
+                keys = jax.random.split(fresh, self._config.tasks)
+                episodes = self._over_tasks(sample)(data, keys)
+                meta, metrics = learner.step(meta, episodes)
+                return (meta, key), metrics["meta"]["loss"]
+
+            start = meta, jax.random.wrap_key_data(key)
+            (meta, key), losses = jax.lax.scan(
+                step, start, length=self._config.resolution
+            )
+            return meta, jax.random.key_data(key), jnp.mean(losses)
+
+        begin = functools.partial(self._jit(init), data)
+        # Compiled before it is timed.
+        lowered = self._jit(advance).lower(data, *begin(jnp.uint32(0)))
+        rows = functools.partial(lowered.compile(), data)
+        return Program(begin, rows, self._validate, self._test)
+
+    def _scores(
+        self, tasks: Tasks, count: int, seed: int
+    ) -> Callable[[PyTree], jax.Array]:
+        """`w -> scores` on tasks that are the same each time."""
+        test = build_test(self._config, self._problem)
+
+        def one(shared: tuple[PyTree, PyTree], key: jax.Array) -> jax.Array:
             data, w = shared
             return test(w, tasks.sample(data, key))
 
         def of(data: PyTree, w: PyTree) -> jax.Array:
             keys = jax.random.split(jax.random.key(seed), count)
-            return over_tasks(one)((data, w), keys)
+            return self._over_tasks(one)((data, w), keys)
 
-        return functools.partial(jit(of), tasks.data)
-
-    jit = functools.partial(jax.jit, out_shardings=everywhere)
-    begin = functools.partial(jit(init), splits.train.data)
-    # Compiled before it is timed.
-    compiled = jit(advance).lower(splits.train.data, *begin(jnp.uint32(0)))
-    return Program(
-        begin,
-        functools.partial(compiled.compile(), splits.train.data),
-        scores(splits.validation, config.validation_tasks, _VALIDATION_SEED),
-        scores(splits.test, config.test_tasks, _TEST_SEED),
-    )
+        return functools.partial(self._jit(of), tasks.data)
 
 
 def _run_seed(

@@ -126,7 +126,7 @@ def test_tasks_shared_out_are_the_same_tasks(tmp_path):
         each = dataclasses.replace(config, at_once=at_once)
         ours = devices[:count]
         splits = build.build_splits(each, ours)
-        program = study.compile_variant(each, variant, splits, ours)
+        program = study.Compiler(each, splits, ours).program(variant)
         meta, key = program.init(study.jnp.uint32(3))
         meta, key, loss = program.advance(meta, key)
         found.append((float(loss), program.test(meta.meta_params)))
