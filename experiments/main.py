@@ -17,6 +17,7 @@ usage: bmg COMMAND …
   sweep      a study's runs on a cluster: bmg sweep --study smoke
   report     scores and figures of runs: bmg report runs --out runs/report
   gridworld  the paper's grid worlds: bmg gridworld --preset quick
+  few-shot   BMG and MAML on tasks of few examples: bmg few-shot --data sinusoid
   bench      how fast each stage is here: bmg bench --preset check
 
 `bmg COMMAND --help` lists every setting.
@@ -49,6 +50,7 @@ def _run(arguments: list[str]) -> int:
         "sweep": _sweep,
         "report": _report,
         "gridworld": _gridworld,
+        "few-shot": _few_shot,
         "bench": _bench,
     }
     if command not in commands:
@@ -92,6 +94,12 @@ def _report(arguments: list[str]) -> int:
 
 def _gridworld(arguments: list[str]) -> int:
     from experiments.gridworld import run
+
+    return run.main(arguments)
+
+
+def _few_shot(arguments: list[str]) -> int:
+    from experiments.few_shot import run
 
     return run.main(arguments)
 

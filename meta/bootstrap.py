@@ -8,7 +8,8 @@ Three factories with one face, `MetaLearner(init, step)`:
 * `standard`: w <- w - beta grad_w f(x_K(w)), meta-gradients as in STACX;
 * `bootstrapped`: w <- w - beta grad_w mu(x~, x_K(w)), BMG.
 
-`K` counts inner updates, `L` bootstrap updates.
+`K` counts inner updates, `L` bootstrap updates. The last two take a `Life`,
+which says where the K updates begin: `online`, or `meta.tasks.initialisation`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,34 +20,10 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from meta.life import Life, MetaLearner, MetaLoss, MetaState, online
 from meta.loop import Loop, unrolled
 from meta.matching import Matching
 from meta.update import Batch, InnerState, Metrics, PyTree, Update
-
-
-class MetaState(NamedTuple):
-    """All that a meta-step reads and writes."""
-
-    inner: InnerState
-    meta_params: PyTree
-    meta_opt_state: PyTree
-    bootstrap_opt_state: PyTree  # of the last bootstrap update; else ()
-
-
-class MetaLearner(NamedTuple):
-    """A pair of pure functions that learns x and w.
-
-    init: `(params, meta_params) -> meta_state`.
-    step: `(meta_state, batches) -> (meta_state, metrics)`; `batches` is a
-      sequence of `window` batches, oldest first.
-    window: batches that a step looks at.
-    stride: batches by which the window moves on: updates that are kept.
-    """
-
-    init: Callable[[PyTree, PyTree], MetaState]
-    step: Callable[[MetaState, Sequence[Batch]], tuple[MetaState, Metrics]]
-    window: int
-    stride: int
 
 
 class Split(NamedTuple):
@@ -108,6 +85,8 @@ def standard(
     *,
     num_inner: int = 1,
     batches: Batches = next_batches,
+    loop: Loop = unrolled,
+    life: Life = online,
 ) -> MetaLearner:
     """Meta-gradients: descends an objective of the updated parameters.
 
@@ -120,36 +99,28 @@ def standard(
       meta_optimiser: changes w.
       num_inner: K >= 1.
       batches: which batch the objective sees.
+      loop: over the updates, `unrolled` or `scanned`.
+      life: where the updates begin.
     """
     _at_least("num_inner", num_inner, 1)
     size = batches.size(num_inner, 1)
 
-    def meta_loss(meta_params, state, window):
+    def begin(params):
+        return inner_update.init(params), ()
+
+    def value(meta_params, here, window):
         _check_length(window, size)
         split = batches.split(window, num_inner, 1)
+        first, nothing = here
         inner, metrics = _follow(
-            inner_update, state.inner, meta_params, split.inner
+            inner_update, first, meta_params, split.inner, loop
         )
         value = objective(
-            inner.params, state.inner.params, meta_params, split.matching
+            inner.params, first.params, meta_params, split.matching
         )
-        aux = inner, state.bootstrap_opt_state, {"inner": _mean(metrics)}
-        return value, aux
+        return value, ((inner, nothing), {"inner": _mean(metrics)})
 
-    def init(params: PyTree, meta_params: PyTree) -> MetaState:
-        return MetaState(
-            inner_update.init(params),
-            meta_params,
-            meta_optimiser.init(meta_params),
-            (),
-        )
-
-    return MetaLearner(
-        init,
-        _meta_step(meta_loss, meta_optimiser),
-        window=size,
-        stride=num_inner,
-    )
+    return life(MetaLoss(begin, value, size, num_inner), meta_optimiser)
 
 
 def bootstrapped(
@@ -163,6 +134,7 @@ def bootstrapped(
     continue_after: int | None = None,
     batches: Batches = next_batches,
     loop: Loop = unrolled,
+    life: Life = online,
 ) -> MetaLearner:
     """Bootstrapped meta-gradients (BMG paper, section 3).
 
@@ -188,6 +160,7 @@ def bootstrapped(
         given, since going on from x_0 would learn nothing.
       batches: `next_batches` or `same_batches`.
       loop: over the updates, `unrolled` or `scanned`.
+      life: where the updates begin.
 
     Raises:
       ValueError: where a count is out of its range.
@@ -205,12 +178,16 @@ def bootstrapped(
         raise ValueError("K = 0 has no inner batch: use next_batches")
     size = batches.size(num_inner, num_bootstrap)
 
-    def meta_loss(meta_params, state, window):
+    def begin(params):
+        return inner_update.init(params), plain_update.init(params).opt_state
+
+    def value(meta_params, here, window):
         _check_length(window, size)
         split = batches.split(window, num_inner, num_bootstrap)
         cut = kept - num_inner
+        first, bootstrap_opt_state = here
         inner, metrics = _follow(
-            inner_update, state.inner, meta_params, split.inner, loop
+            inner_update, first, meta_params, split.inner, loop
         )
         # Stop-gradient: the bootstrap is a constant of the meta-parameters.
         start, constant = lax.stop_gradient((inner, meta_params))
@@ -221,7 +198,7 @@ def bootstrapped(
             inner_update, kept_inner, constant, split.bootstrap[cut:-1], loop
         )
         bootstrap, plain_metrics = plain_update.apply(
-            ahead._replace(opt_state=state.bootstrap_opt_state),
+            ahead._replace(opt_state=bootstrap_opt_state),
             constant,
             split.bootstrap[-1],
         )
@@ -232,47 +209,9 @@ def bootstrapped(
             split.matching,
         )
         told = {"inner": _mean(metrics + more), "bootstrap": plain_metrics}
-        return value, (kept_inner, bootstrap.opt_state, told)
+        return value, ((kept_inner, bootstrap.opt_state), told)
 
-    def init(params: PyTree, meta_params: PyTree) -> MetaState:
-        return MetaState(
-            inner_update.init(params),
-            meta_params,
-            meta_optimiser.init(meta_params),
-            plain_update.init(params).opt_state,
-        )
-
-    return MetaLearner(
-        init,
-        _meta_step(meta_loss, meta_optimiser),
-        window=size,
-        stride=min(kept, size),
-    )
-
-
-def _meta_step(meta_loss, meta_optimiser):
-    """One step on `(meta_params, state, window) -> (value, aux)`."""
-
-    def step(
-        state: MetaState, window: Sequence[Batch]
-    ) -> tuple[MetaState, Metrics]:
-        (value, aux), gradient = jax.value_and_grad(meta_loss, has_aux=True)(
-            state.meta_params, state, window
-        )
-        inner, bootstrap_opt_state, metrics = aux
-        updates, meta_opt_state = meta_optimiser.update(
-            gradient, state.meta_opt_state, state.meta_params
-        )
-        state = MetaState(
-            inner,
-            optax.apply_updates(state.meta_params, updates),
-            meta_opt_state,
-            bootstrap_opt_state,
-        )
-        meta = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
-        return state, metrics | {"meta": meta}
-
-    return step
+    return life(MetaLoss(begin, value, size, min(kept, size)), meta_optimiser)
 
 
 def _follow(

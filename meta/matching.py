@@ -84,6 +84,18 @@ def policy_kl_and_value(
     return matching
 
 
+def reversed_order(rule: Matching) -> Matching:
+    """mu(x, x~) = rule(x~, x): what is not symmetric, the other way round.
+
+    The gradient still flows through `params` alone.
+    """
+
+    def matching(params, bootstrap_params, meta_params, batch):
+        return rule(bootstrap_params, params, meta_params, batch)
+
+    return matching
+
+
 def kl_divergence(p_logits: jax.Array, q_logits: jax.Array) -> jax.Array:
     """KL(p || q) of categorical distributions: logits `[..., A]` to `[...]`."""
     log_p = jax.nn.log_softmax(p_logits)

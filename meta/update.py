@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import optax
+from jax import lax
 
 PyTree = Any
 Batch = Any
@@ -76,3 +77,15 @@ def gradient_update(
         return state._replace(params=params, opt_state=opt_state), metrics
 
     return Update(init, apply)
+
+
+def constant_gradient(
+    optimiser: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+    """The same optimiser, its gradient a constant of what it depends on.
+
+    Updates by it have the identity as their derivative, but for what the
+    optimiser itself adds: first-order MAML (Finn et al. 2017, section 5.2).
+    """
+    stop = optax.stateless(lambda gradient, _: lax.stop_gradient(gradient))
+    return optax.chain(stop, optimiser)

@@ -1,26 +1,15 @@
 """The command `bmg gridworld`: runs a study, then reports it."""
 
-import datetime
 import pathlib
-import time
-from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    Task,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from experiments import command_line, processes
 from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.presets import PRESETS
 from experiments.gridworld.variants import check
+from experiments.study_bar import study_bar, teller
 from learner import config_file
 from learner.config import ConfigError
 
@@ -31,7 +20,6 @@ _FREE = (
     *("ac.K", "ac.L", "ac.entropy", "ac.outer_entropy", "ac.meta_rate"),
     *("q.L", "q.epsilon", "q.meta_rate"),
 )
-_LINE_SECONDS = 30.0  # between lines, where there is no terminal
 
 
 def main(arguments: list[str]) -> int:
@@ -63,9 +51,9 @@ def _run(config: GridworldConfig, console: Console) -> None:
     from experiments.gridworld import study
 
     todo, done = study.planned_steps(config)
-    with _bar(console) as bar:
+    with study_bar(console, "steps") as bar:
         task = bar.add_task("compiling", total=todo, completed=done)
-        study.run(config, _teller(bar, task))
+        study.run(config, teller(bar, task, "steps"))
 
 
 def parse(arguments: list[str]) -> GridworldConfig:
@@ -76,44 +64,6 @@ def parse(arguments: list[str]) -> GridworldConfig:
         default="paper",
         command="bmg gridworld",
         what="The two-colour grid world.",
-    )
-
-
-def _teller(bar: Progress, task: TaskID) -> Callable[[int, str], None]:
-    """Moves the bar; writes lines instead where nobody sees a bar move."""
-    told = time.monotonic()
-
-    def tell(steps: int, what: str) -> None:
-        nonlocal told
-        bar.update(task, advance=steps, description=what)
-        now = time.monotonic()
-        if not bar.console.is_terminal and now - told >= _LINE_SECONDS:
-            bar.console.print(_line(bar.tasks[task]), soft_wrap=True)
-            told = now
-
-    return tell
-
-
-def _line(task: Task) -> str:
-    left = "?"
-    if task.time_remaining is not None:
-        left = str(datetime.timedelta(seconds=int(task.time_remaining)))
-    return (
-        f"{task.completed:>15,.0f} steps ({task.percentage:3.0f}%)  "
-        f"{task.speed or 0:>9,.0f} steps/s  left {left:>8}  {task.description}"
-    )
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f} steps"),
-        TimeRemainingColumn(),
-        console=console,
-        # Calls of some variants take longer than rich's half a minute.
-        speed_estimate_period=600.0,
     )
 
 

@@ -1,0 +1,63 @@
+"""The bar that a study moves while its runs go on."""
+
+import datetime
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+_LINE_SECONDS = 30.0  # between lines, where there is no terminal
+
+
+def study_bar(console: Console, unit: str) -> Progress:
+    """A bar that counts `unit`s."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn(f"{{task.completed:,.0f}} {unit}"),
+        TimeRemainingColumn(),
+        console=console,
+        # Calls of some variants take longer than rich's half a minute.
+        speed_estimate_period=600.0,
+    )
+
+
+def teller(
+    bar: Progress, task: TaskID, unit: str
+) -> Callable[[int, str], None]:
+    """Moves the bar; writes lines instead where nobody sees a bar move.
+
+    Returns:
+      `(done since the last call, what is running) -> None`.
+    """
+    told = time.monotonic()
+
+    def tell(done: int, what: str) -> None:
+        nonlocal told
+        bar.update(task, advance=done, description=what)
+        now = time.monotonic()
+        if not bar.console.is_terminal and now - told >= _LINE_SECONDS:
+            bar.console.print(_line(bar.tasks[task], unit), soft_wrap=True)
+            told = now
+
+    return tell
+
+
+def _line(task: Task, unit: str) -> str:
+    left = "?"
+    if task.time_remaining is not None:
+        left = str(datetime.timedelta(seconds=int(task.time_remaining)))
+    return (
+        f"{task.completed:>15,.0f} {unit} ({task.percentage:3.0f}%)  "
+        f"{task.speed or 0:>9,.0f} {unit}/s  left {left:>8}  {task.description}"
+    )
