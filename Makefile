@@ -36,7 +36,7 @@ comma := ,
 INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all lint bench bench-check clean
+.PHONY: help train test test-all lint bench bench-check chaos clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' \
@@ -61,6 +61,9 @@ bench: $(INSTALLED) ## how fast each stage is here, about half an hour
 
 bench-check: $(INSTALLED) ## the ratios that a change could spoil, two minutes
 	@.venv/bin/bmg bench --preset check $(ARGS)
+
+chaos: $(INSTALLED) ## faults in real runs, three rounds, about an hour
+	@.venv/bin/python -m benchmarks.chaos $(ARGS)
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \

@@ -1,0 +1,160 @@
+"""`make chaos`: each fault in a real run, and what came of it.
+
+python -m benchmarks.chaos --rounds 3 --out docs/results/reliability
+"""
+
+import csv
+import dataclasses
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.chaos.faults import FAULTS, Fault
+from benchmarks.chaos.training import FailedError, Training
+
+
+@dataclasses.dataclass(frozen=True)
+class ChaosConfig:
+    """Which faults, and how often."""
+
+    # Times that each fault is made.
+    rounds: int = 3
+    # Only faults whose name holds this.
+    only: str = ""
+    # Folder of faults.csv.
+    out: str = "runs/chaos"
+
+
+class Outcome(NamedTuple):
+    """What came of one fault."""
+
+    fault: str
+    round: int
+    passed: bool
+    recovery_seconds: float  # from the fault, or the new start, to learning
+    frames_lost: int
+    note: str
+
+
+def main() -> int:
+    """Makes the faults one after another; 1 if something did not hold."""
+    config = tyro.cli(ChaosConfig, prog="python -m benchmarks.chaos")
+    console = Console(highlight=False)
+    chosen = [fault for fault in FAULTS if config.only in fault.name]
+    outcomes = []
+    for number in range(1, config.rounds + 1):
+        for fault in chosen:
+            outcomes.append(_try(fault, number))
+            console.print(_line(outcomes[-1]), soft_wrap=True)
+            _write(pathlib.Path(config.out), outcomes)
+    console.print(_table(outcomes))
+    return 0 if all(outcome.passed for outcome in outcomes) else 1
+
+
+def _try(fault: Fault, number: int) -> Outcome:
+    with tempfile.TemporaryDirectory() as place:
+        if fault.room and not _mounted(place, fault.room):
+            note = "not run: no permission to mount a file system"
+            return Outcome(fault.name, number, False, 0.0, 0, note)
+        training = Training(pathlib.Path(place, "run"))
+        try:
+            seconds, lost = _hurt(fault, training)
+            return Outcome(fault.name, number, True, seconds, lost, "")
+        except FailedError as error:
+            note = str(error)
+            return Outcome(fault.name, number, False, 0.0, 0, note)
+        finally:
+            training.end()
+            if fault.room:
+                subprocess.run(["umount", "-l", place], check=False)
+
+
+def _hurt(fault: Fault, training: Training) -> tuple[float, int]:
+    """Seconds to recover, and frames that were learned and are lost."""
+    training.start()
+    training.until(training.checkpoints, 120, "a checkpoint")
+    frames = training.frames()
+    fault.inject(training)
+    start = time.monotonic()
+    if fault.says or fault.code < 0:
+        _check_end(fault, training)
+        fault.mend(training)
+        start = time.monotonic()
+        training.start()
+    else:
+        lines = training.lines()
+        training.until(lambda: training.lines() != lines, 120, "going on")
+    seconds = time.monotonic() - start
+    resumed = training.resumed()
+    lost = 0 if resumed is None else max(frames - resumed, 0)
+    before = training.frames()
+    training.until(lambda: training.frames() > before, 60, "learning")
+    if training.stop() != 130:
+        raise FailedError(f"did not stop well: {training.text()}")
+    training.check_files()
+    training.until(lambda: not training.processes(), 30, "the end of all")
+    return seconds, lost
+
+
+def _check_end(fault: Fault, training: Training) -> None:
+    code, said = training.process.wait(180), training.text()
+    if code != fault.code or not re.search(fault.says, said):
+        raise FailedError(f"ended with {code}: {said}")
+    if "Traceback" in said:
+        raise FailedError(f"a traceback: {said}")
+
+
+def _mounted(place: str, room: int) -> bool:
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={room}m", "tmpfs", place],
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def _write(folder: pathlib.Path, outcomes: list[Outcome]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "faults.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Outcome._fields)
+        writer.writerows(o._replace(note=_last(o.note)) for o in outcomes)
+
+
+def _last(note: str) -> str:
+    return (note.strip().splitlines() or [""])[-1][:200]
+
+
+def _line(outcome: Outcome) -> str:
+    how = "held" if outcome.passed else f"FAILED {outcome.note}"
+    return (
+        f"round {outcome.round}  {outcome.fault:36} {how}  "
+        f"{outcome.recovery_seconds:.1f} s, {outcome.frames_lost:,} frames lost"
+    )
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table(title="faults")
+    for name in ("fault", "held", "slowest recovery, s", "most frames lost"):
+        table.add_column(name, justify="left" if name == "fault" else "right")
+    for name in dict.fromkeys(outcome.fault for outcome in outcomes):
+        of = [outcome for outcome in outcomes if outcome.fault == name]
+        table.add_row(
+            name,
+            f"{sum(o.passed for o in of)} of {len(of)}",
+            f"{max(o.recovery_seconds for o in of):.1f}",
+            f"{max(o.frames_lost for o in of):,}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""A real `bmg train`, watched and hurt from outside."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from learner.metrics import read_episodes, read_lines
+
+T = TypeVar("T")
+_MARK = "BMG_CHAOS_RUN"  # in the environment of all its processes
+_PATCHES = pathlib.Path(__file__).parent / "patches"
+# Small and quick: a line a second, a checkpoint every three.
+_FLAGS = (
+    *("train", "--preset", "catch", "--frames", "100000000"),
+    *("--evaluation-episodes", "0", "--log-seconds", "1"),
+    *("--checkpoint.seconds", "3", "--actors.timeout", "6"),
+)
+
+
+class FailedError(AssertionError):
+    """What was to hold after a fault does not hold."""
+
+
+class Training:
+    """One run in one folder, started again and again.
+
+    Args:
+      folder: of the run.
+      flags: of `bmg train`, beside those that make it small.
+    """
+
+    def __init__(self, folder: pathlib.Path, flags: Sequence[str] = ()):
+        self.folder = folder
+        self.trigger = folder.with_name(f"{folder.name}.trigger")
+        self._flags = flags
+        self._mark = uuid.uuid4().hex
+        self._starts = 0
+
+    def start(self) -> None:
+        """Starts it where it was, and waits until it trains."""
+        before = self.lines()
+        self.launch()
+        self.until(lambda: self.lines() > before or self.ended(), 180, "start")
+        if self.ended():
+            raise FailedError(f"ended instead of training: {self.text()}")
+
+    def launch(self) -> subprocess.Popen:
+        """Starts it and does not wait."""
+        self._starts += 1
+        self._output = self.folder.with_name(
+            f"{self.folder.name}-{self._starts}.txt"
+        )
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "experiments.main", *_FLAGS),
+                    *("--out", str(self.folder), *self._flags),
+                ],
+                env=os.environ
+                | {
+                    _MARK: self._mark,
+                    "BMG_CHAOS_TRIGGER": str(self.trigger),
+                    "PYTHONPATH": f"{_PATCHES}{os.pathsep}{os.getcwd()}",
+                    "PYTHONUNBUFFERED": "1",
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        return self.process
+
+    def text(self) -> str:
+        """What its newest driver has printed."""
+        return self._output.read_text(errors="replace")
+
+    def ended(self) -> bool:
+        """Whether its driver has ended."""
+        return self.process.poll() is not None
+
+    def lines(self) -> int:
+        """Lines of metrics on disk."""
+        return len(read_lines(self.folder / "metrics.jsonl"))
+
+    def frames(self) -> int:
+        """Frames of the last line of metrics."""
+        rows = read_lines(self.folder / "metrics.jsonl")
+        return rows[-1]["frames"] if rows else 0
+
+    def resumed(self) -> int | None:
+        """Frames that it last went on from, if it did."""
+        found = re.findall(r"resumed at ([\d,]+) frames", self.text())
+        return int(found[-1].replace(",", "")) if found else None
+
+    def checkpoints(self) -> list[pathlib.Path]:
+        """Whole checkpoints, oldest first."""
+        folder = self.folder / "checkpoints"
+        names = [p for p in folder.glob("*") if p.name.isdigit()]
+        return sorted(names, key=lambda path: int(path.name))
+
+    def processes(self, title: str = "") -> list[int]:
+        """Its processes, of any start, with `title` in their command."""
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes().decode()
+            except OSError:
+                continue  # It has ended meanwhile.
+            if self._mark.encode() in environment and title in command:
+                found.append(int(entry.name))
+        return found
+
+    def kill(self, title: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Sends a signal to all its processes of that title."""
+        there = self.until(lambda: self.processes(title), 30, title)
+        for process in there:
+            os.kill(process, number)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Asks it to save and end; its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(120)
+
+    def end(self) -> None:
+        """Leaves nothing of it behind."""
+        for process in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def check_files(self) -> None:
+        """Frames are counted once, and nothing is written half."""
+        said: list[str] = []
+        rows = read_lines(self.folder / "metrics.jsonl", said.append)
+        games = read_episodes(self.folder / "episodes.csv", said.append)
+        frames = [row["frames"] for row in rows]
+        ends = [at for at, _ in games]
+        if said:
+            raise FailedError("; ".join(said))
+        if frames != sorted(set(frames)) or ends != sorted(ends):
+            raise FailedError(f"frames are not in order: {frames}")
+
+    def until(self, condition: Callable[[], T], seconds: float, what: str) -> T:
+        """Polls until `condition()` holds; what it gave."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = condition()
+            if found:
+                return found
+            time.sleep(0.05)
+        raise FailedError(f"{what}: not within {seconds:g} s\n{self.text()}")

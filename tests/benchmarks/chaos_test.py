@@ -1,0 +1,67 @@
+"""What `make chaos` holds a run to, on files that are wrong on purpose."""
+
+import pytest
+
+from actors.episode import Episode
+from benchmarks.chaos import faults
+from benchmarks.chaos.training import FailedError, Training
+from learner.metrics import Metrics
+
+
+def training(folder, lines=(100, 200, 300), games=(100, 250)):
+    run = folder / "run"
+    run.mkdir()
+    files = Metrics(run, 0)
+    for frames in lines:
+        files.line({"frames": frames})
+    for frames in games:
+        files.episodes(frames, [Episode(1.0, 4)])
+    files.close()
+    return Training(run)
+
+
+def test_files_in_order_pass(tmp_path):
+    training(tmp_path).check_files()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lines": (100, 200, 200)},
+        {"lines": (100, 300, 200)},
+        {"games": (200, 100)},
+    ],
+)
+def test_frames_that_count_twice_or_backwards_fail(tmp_path, wrong):
+    with pytest.raises(FailedError, match="not in order"):
+        training(tmp_path, **wrong).check_files()
+
+
+def test_a_half_written_line_fails(tmp_path):
+    run = training(tmp_path)
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"frames": 4')
+    with pytest.raises(FailedError, match="cannot be read"):
+        run.check_files()
+
+
+def test_what_does_not_happen_in_time_fails_with_what_was_said(tmp_path):
+    run = training(tmp_path)
+    run._output = tmp_path / "said.txt"
+    run._output.write_text("why")
+    with pytest.raises(FailedError, match="a save: not within 0 s\nwhy"):
+        run.until(lambda: False, 0, "a save")
+
+
+def test_damage_is_damage(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(bytes(range(9)))
+    faults._flip(path)
+    assert path.read_bytes() == bytes([0, 1, 2, 3, 4 ^ 16, 5, 6, 7, 8])
+    faults._cut(path)
+    assert path.stat().st_size == 4
+
+
+def test_faults_have_names_of_their_own():
+    names = [fault.name for fault in faults.FAULTS]
+    assert len(set(names)) == len(names)
