@@ -1,5 +1,6 @@
 """Whole games of a fixed policy while training goes on."""
 
+import pathlib
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,6 +8,9 @@ from typing import Any, NamedTuple
 import jax
 
 from actors.episode import Episode
+from learner import evaluations
+from learner.config import Config
+from learner.evaluations import Played
 
 PyTree = Any
 
@@ -76,3 +80,24 @@ class Evaluator:
             reason = lines[-1] if lines else type(error).__name__
             ended = Evaluation(frames, [], reason)
         self._done.append(ended)
+
+
+def seed_of(config: Config) -> int:
+    """The seed of the games of fixed policies."""
+    return config.seed + 10**9  # other games than any actor's
+
+
+def write(config: Config, ended: Evaluation) -> None:
+    """Adds games to those on disk."""
+    evaluations.add(
+        pathlib.Path(config.folder),
+        [
+            Played(
+                evaluations.protocol_of(config.environment.protocol),
+                ended.frames,
+                seed_of(config),
+                game,
+            )
+            for game in ended.games
+        ],
+    )
