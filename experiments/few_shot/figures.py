@@ -151,7 +151,7 @@ def _style(variant: Variant) -> dict[str, Any]:
     if variant.K:
         label += f", K = {variant.K}"
     if variant.method == "bmg":
-        label += f", L = {variant.L}, {variant.matching}"
+        label += f", L = {variant.L}, {variant.matching}, {variant.ahead}"
     dash = _DASHES[int(math.log2(variant.K or 1)) % len(_DASHES)]
     return {
         "color": _COLOURS[variant.method],

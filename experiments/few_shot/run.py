@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import pathlib
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -42,7 +43,15 @@ def main(arguments: list[str]) -> int:
         _run(folder, config, console)
     from experiments.few_shot import report
 
-    console.print(_table(config, report.report(config)))
+    rows = report.report(config)
+    console.print(_table(config, rows))
+    for row in rows:
+        if row.diverged:
+            console.print(
+                f"{row.variant.name}: {row.diverged} scores of test tasks are "
+                "not finite, and left out",
+                soft_wrap=True,
+            )
     console.print(f"study   {folder}", soft_wrap=True)
     return 0
 
@@ -89,18 +98,15 @@ def parse(arguments: list[str]) -> FewShotConfig:
 
 
 def _table(config: FewShotConfig, rows) -> Table:
-    table = Table(title=_title(config))
-    table.add_column("variant", overflow="fold", min_width=24)
-    numbers = "seeds", "diverged", "score", "± tasks", "± seeds", "seconds"
-    for column in (*numbers, "equal time"):
+    table = Table(title=_title(config), box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("variant", overflow="fold", min_width=22)
+    for column in ("seeds", "score", "± seeds", "seconds", "equal time"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
             row.variant.name,
             str(row.seeds),
-            str(row.diverged),
-            f"{row.score:.4f}",
-            f"{row.task_interval:.4f}",
+            f"{row.score:.4f} ± {row.task_interval:.4f}",
             f"{row.seed_interval:.4f}",
             f"{row.seconds:.1f}",
             f"{row.equal_time:.4f}",
