@@ -88,7 +88,8 @@ def make_run(config: Config, index: int, meet: Callable[[Any], Any]) -> Any:
 
 def bundle(config: Config) -> Bundle:
     """What each host reserves."""
-    return {"CPU": config.learner.cpus, "GPU": config.learner.gpus}
+    options = config.learner
+    return {"CPU": options.cpus, "GPU": options.gpus, "TPU": options.tpus}
 
 
 def reserve(config: Config) -> PlacementGroup | None:
@@ -134,6 +135,7 @@ def start(
         scheduling_strategy=strategy,
         num_cpus=config.learner.cpus,
         num_gpus=config.learner.gpus,
+        resources={"TPU": config.learner.tpus} if config.learner.tpus else {},
         # Progress and stop, and the words of all hosts, while run works.
         max_concurrency=3 + config.learner.hosts,
         runtime_env={"env_vars": processes.learner_variables(config)},

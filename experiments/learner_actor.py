@@ -3,10 +3,8 @@
 `bmg train` starts one, `bmg sweep` as many as its cluster holds.
 """
 
+import dataclasses
 import functools
-import logging
-import os
-import pathlib
 from typing import Any
 
 import ray
@@ -16,6 +14,7 @@ from experiments import hosts
 from experiments.prometheus import Exporter
 from learner.config import Config, ConfigError
 from learner.progress import Progress, Result, RunError
+from learner.remote import Folder
 
 
 class LearnerActor:
@@ -26,8 +25,12 @@ class LearnerActor:
 
         self._count = config.learner.hosts
         self._meeting = Meeting(self._count)
+        self._remote = config.folder
+        self._folder = Folder(config.folder)
         self._run = hosts.make_run(
-            config, 0, functools.partial(self._meeting.meet, 0)
+            dataclasses.replace(config, out=str(self._folder.path)),
+            0,
+            functools.partial(self._meeting.meet, 0),
         )
         self._exporter = Exporter(config.folder)
         first = ray.get_runtime_context().current_actor
@@ -47,7 +50,9 @@ class LearnerActor:
         def work() -> Result:
             ray.get([other.started.remote() for other in self._others])
             join(address, 0, self._count)
-            return self._run.run()
+            with self._folder.kept():
+                result = self._run.run()
+            return result._replace(folder=self._remote)
 
         try:
             return hosts.run_together(
@@ -69,42 +74,6 @@ class LearnerActor:
         self._run.stop()
         for other in self._others:
             other.stop.remote()
-
-
-def connect(address: str, object_store_memory: int) -> None:
-    """Joins the cluster at an address (or `RAY_ADDRESS`), or starts one here.
-
-    Args:
-      address: Ray's; none starts a cluster of this machine's cores.
-      object_store_memory: bytes of a cluster that is started.
-    """
-    # We set each actor's devices ourselves; Ray need not warn of it.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    address = address or os.environ.get("RAY_ADDRESS", "")
-    start = functools.partial(
-        ray.init, logging_level=logging.ERROR, log_to_driver=False
-    )
-    if address:
-        start(address=address)
-        return
-    start(
-        # Else Ray joins a cluster that somebody started on this machine.
-        address="local",
-        num_cpus=os.cpu_count(),
-        include_dashboard=False,
-        object_store_memory=object_store_memory,
-    )
-    protect_token()
-
-
-def protect_token() -> None:
-    """Keeps other users of this machine from reading Ray's token.
-
-    Who has it may run code as we do; Ray writes it readable for all.
-    """
-    token = pathlib.Path.home() / ".ray" / "auth_token"
-    if token.exists():
-        token.chmod(0o600)
 
 
 def object_store_bytes(config: Config) -> int:

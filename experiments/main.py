@@ -1,7 +1,9 @@
 """The command line: `bmg COMMAND …`."""
 
 import difflib
+import functools
 import sys
+from collections.abc import Callable
 
 from experiments import command_line
 from experiments.presets import PRESETS
@@ -13,6 +15,9 @@ _USAGE = """\
 usage: bmg COMMAND …
 
   train      trains an agent: bmg train --preset quick
+  status     runs handed to a cluster by bmg train --submit: bmg status
+  logs       what one of them prints: bmg logs JOB --follow
+  stop       makes one of them save and stop: bmg stop JOB
   evaluate   whole games of a run's policy: bmg evaluate runs/Pong-v5-bmg-1
   sweep      a study's runs on a cluster: bmg sweep --study smoke
   report     scores and figures of runs: bmg report runs --out runs/report
@@ -44,8 +49,11 @@ def _run(arguments: list[str]) -> int:
         print(_USAGE)
         return 0
     command, *rest = arguments
-    commands = {
+    commands: dict[str, Callable[[list[str]], int]] = {
         "train": _train,
+        "status": functools.partial(_job, "status"),
+        "logs": functools.partial(_job, "logs"),
+        "stop": functools.partial(_job, "stop"),
         "evaluate": _evaluate,
         "sweep": _sweep,
         "report": _report,
@@ -60,7 +68,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _train(arguments: list[str]) -> int:
-    config = parse_train(arguments)
+    config = parse_train([a for a in arguments if a != "--submit"])
     check(config)
     from actors import environment
 
@@ -69,9 +77,19 @@ def _train(arguments: list[str]) -> int:
         environment.spec(config.task, config.environment.protocol)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if "--submit" in arguments:
+        from experiments import jobs
+
+        return jobs.submit(config)
     from experiments import train
 
     return train.train(config)
+
+
+def _job(command: str, arguments: list[str]) -> int:
+    from experiments import jobs
+
+    return getattr(jobs, command)(arguments)
 
 
 def _evaluate(arguments: list[str]) -> int:
@@ -117,7 +135,10 @@ def parse_train(arguments: list[str]) -> Config:
         PRESETS,
         default="atari",
         command="bmg train",
-        what="Trains an agent.",
+        what=(
+            "Trains an agent. With --submit it hands the run to the cluster at "
+            "--address and returns; then bmg status, logs and stop."
+        ),
     )
 
 

@@ -47,7 +47,7 @@ def actor_variables() -> dict[str, str]:
 
 def learner_variables(config: Config) -> dict[str, str]:
     """A learner on CPUs has one virtual device per core, or as asked."""
-    if config.learner.gpus:
+    if config.learner.gpus or config.learner.tpus:
         return {}
     devices = config.learner.devices or max(os.cpu_count() or 1, 1)
     count = f"--xla_force_host_platform_device_count={devices}"

@@ -4,6 +4,7 @@ The driver holds no JAX: it starts the learner, draws progress, and hands
 signals on.
 """
 
+import dataclasses
 import pathlib
 import threading
 from typing import Any
@@ -11,17 +12,17 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from experiments import hosts, processes
+from experiments import cluster, hosts, processes, room
 from experiments.display import Display, make_display, returns_table
 from experiments.learner_actor import (
-    connect,
     object_store_bytes,
     result_of,
     start_learner,
 )
 from experiments.signals import stop_on_signals
-from learner.config import Config, ConfigError
-from learner.progress import HostLostError, Result, RunError
+from learner.config import Config
+from learner.progress import HostLostError, Progress, Result, RunError
+from learner.remote import Folder, absolute
 
 _POLL_SECONDS = 0.5
 
@@ -54,8 +55,9 @@ def _train_here(
     from learner.build import build_unroller, play_games
     from learner.train import Run
 
+    folder = Folder(config.folder)
     run = Run(
-        config,
+        dataclasses.replace(config, out=str(folder.path)),
         make_pool=lambda: LocalPool(lambda n: build_unroller(config, n)),
         evaluate=lambda params, count, seed: play_games(
             config, params, count, seed
@@ -65,7 +67,8 @@ def _train_here(
 
     def work() -> None:
         try:
-            outcome.append(run.run())
+            with folder.kept():
+                outcome.append(run.run()._replace(folder=config.folder))
         except BaseException as error:  # raised again by the main thread
             outcome.append(error)
 
@@ -87,16 +90,19 @@ def _train_here(
 def _train_on_ray(
     config: Config, display: Display, stop: threading.Event
 ) -> Result:
-    connect(config.address, object_store_bytes(config))
+    cluster.connect(config.address, object_store_bytes(config))
+    # The learner's process starts in another folder than this one.
+    config = dataclasses.replace(config, out=absolute(config.folder))
     stop_on_signals(stop)  # after Ray has set a handler of its own
     try:
-        _check_cluster(config)
+        joined = cluster.find(config.address)
+        room.check(config, config.actors.patience if joined else 0.0)
         place = hosts.reserve(config)
         restarts = 0
         while True:
             learner = start_learner(config, place)
             try:
-                return _watch(learner, display, stop)
+                return _watch(config, learner, display, stop)
             except (ray.exceptions.RayActorError, HostLostError) as error:
                 ray.kill(learner)
                 restarts += 1
@@ -115,40 +121,19 @@ def _train_on_ray(
         ray.shutdown()
 
 
-def _check_cluster(config: Config) -> None:
-    resources = ray.cluster_resources()
-    cores, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
-    actors, learner = config.actors, config.learner
-    name, count = "count", actors.count
-    if actors.min:
-        name, count = "min", actors.min
-    evaluating = config.evaluation_frames > 0
-    learners = learner.hosts * learner.cpus
-    needed = (count + evaluating) * actors.cpus + learners
-    if needed > cores:
-        most = int((cores - learners) / (actors.cpus or 1)) - evaluating
-        raise ConfigError(
-            f"actors.{name} = {count} with actors.cpus = "
-            f"{actors.cpus:g} and learner.cpus = {learner.cpus:g} "
-            f"{f'on learner.hosts = {learner.hosts} ' * (learner.hosts > 1)}"
-            f"{'and evaluation beside training ' * evaluating}needs "
-            f"{needed:g} cores, the cluster has {cores:g}: take "
-            f"--actors.{name} {max(most, 1)}, or fewer --actors.cpus"
-        )
-    if learner.hosts * learner.gpus > gpus:
-        raise ConfigError(
-            f"learner.gpus = {learner.gpus:g} on learner.hosts = "
-            f"{learner.hosts}, the cluster has {gpus:g}: take --learner.gpus "
-            f"{gpus // learner.hosts:g}"
-        )
-
-
-def _watch(learner: Any, display: Display, stop: threading.Event) -> Result:
-    running = learner.run.remote()
-    stopped = False
+def _watch(
+    config: Config, learner: Any, display: Display, stop: threading.Event
+) -> Result:
+    waiting = room.Waiting(config)
+    running, asked = learner.run.remote(), learner.progress.remote()
+    progress, stopped = Progress(), False
     while True:
         ready, _ = ray.wait([running], timeout=_POLL_SECONDS)
-        display.show(ray.get(learner.progress.remote()))
+        # A learner that has no place yet does not answer.
+        if ready or ray.wait([asked], timeout=0)[0]:
+            progress = ray.get(asked)
+            asked = learner.progress.remote()
+        display.show(waiting.told(progress))
         if ready:
             return result_of(running)
         if stop.is_set() and not stopped:
@@ -162,9 +147,10 @@ def _watch(learner: Any, display: Display, stop: threading.Event) -> Result:
 def _report(config: Config, result: Result) -> None:
     from experiments.curve import draw_curve
 
-    folder = pathlib.Path(result.folder)
+    folder = result.folder
     title = f"{config.algorithm} on {config.task}, seed {config.seed}"
-    curve = draw_curve(folder, title)
+    # The driver need not be able to read a bucket.
+    curve = draw_curve(pathlib.Path(folder), title)
     console = Console(highlight=False)
     if result.evaluation:
         returns = [game.episode_return for game in result.evaluation]

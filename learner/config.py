@@ -54,6 +54,9 @@ class ActorsConfig:
     # Of them, those that the cluster must have cores for at the start; the
     # others join as it grows. 0 for all.
     min: int = 0
+    # Seconds to wait at the start for nodes with room for the learner and those
+    # actors; minutes, where an autoscaler has to start them.
+    patience: float = 15.0
     # Environments of each actor.
     envs: int = 32
     # Environments that an actor awaits per policy step; fewer than `envs` lets
@@ -190,6 +193,8 @@ class LearnerConfig:
     devices: int = 0
     # GPUs that Ray reserves for each host; 0 learns on CPUs.
     gpus: float = 0.0
+    # TPU chips that Ray reserves for each host.
+    tpus: float = 0.0
     # Cores that Ray reserves for each host.
     cpus: float = 1.0
     # Batches prepared ahead.
@@ -235,7 +240,8 @@ class Config:
     evaluation_frames: int = 0
     # Seconds between lines of metrics.
     log_seconds: float = 5.0
-    # Ray cluster to join: auto, or an address; a local one is started if empty.
+    # Ray cluster to join: auto, HOST:PORT, ray://HOST:PORT, and for --submit
+    # http://HOST:PORT; RAY_ADDRESS if empty, else one is started here.
     address: str = ""
 
     # How the games are played.

@@ -56,11 +56,16 @@ class Run:
             self._frames_per_update,
             Unwritten if host.index else Metrics,
         )
+        self._pool: Pool | None = None
         self._stopping = threading.Event()
 
     def progress(self) -> Progress:
         """The state of things, for a display."""
-        return self._monitor.progress()
+        progress = self._monitor.progress()
+        if self._pool is None or progress.frames:
+            return progress
+        # Before the first line of metrics: who plays, and who is waited for.
+        return progress._replace(**self._pool.status()._asdict())
 
     def stop(self) -> None:
         """Makes `run` save and return."""
@@ -122,7 +127,8 @@ class Run:
             self._stopping,
             self._host,
         )
-        session.start(self._make_pool())
+        self._pool = self._make_pool()
+        session.start(self._pool)
         try:
             session.train()
             return session.params()

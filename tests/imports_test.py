@@ -32,17 +32,22 @@ FOREIGN_TO_META = {"envpool", "haiku", "ray"}
 RAY = {
     "actors.pool",
     "experiments.train",
+    "experiments.cluster",
     "experiments.hosts",
+    "experiments.jobs",
     "experiments.learner_actor",
     "experiments.prometheus",
+    "experiments.room",
     "experiments.atari57.scheduler",
     "experiments.atari57.sweep",
+    "benchmarks.autoscaling",
+    "benchmarks.scaling",
     "benchmarks.scheduling",
     "benchmarks.transport",
     "benchmarks.rllib_impala",
 }
 # The processes without JAX, and the libraries that import it.
-DRIVER = ("experiments.main", "experiments.train")
+DRIVER = ("experiments.main", "experiments.train", "experiments.jobs")
 JAX = {
     "chex", "distrax", "envpool", "haiku", "jax", "jaxlib", "optax", "orbax",
     "rlax",

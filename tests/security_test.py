@@ -9,7 +9,7 @@ import stat
 import jax.numpy as jnp
 import pytest
 
-from experiments.learner_actor import protect_token
+from experiments.cluster import protect_token
 from learner.checkpoint import Checkpoints
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -12,7 +12,7 @@ import ray
 import tyro
 from rich.console import Console
 
-from experiments import learner_actor
+from experiments import cluster, learner_actor
 from experiments.atari57 import ledger, scheduler, status
 from experiments.atari57.estimate import (
     check_disk,
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
     if left:
         folder.mkdir(parents=True, exist_ok=True)
         lock = Lock(folder, "the study")
-        learner_actor.connect(
+        cluster.connect(
             options.address,
             # As many as this machine's cores could run at a time.
             4 * learner_actor.object_store_bytes(left[0].config),

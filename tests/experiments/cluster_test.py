@@ -6,7 +6,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from experiments.learner_actor import connect
+from experiments.cluster import connect
 
 pytestmark = [
     pytest.mark.ray,

@@ -1,0 +1,219 @@
+"""Ray's autoscaler with its simulated nodes: they come for actors, and go.
+
+python -m benchmarks.autoscaling --out FOLDER
+
+The head has one core, for the learner. A run asks for two actors: the
+autoscaler starts a node for each, and ends them when the run has ended.
+"""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import psutil
+import ray
+import tyro
+
+from benchmarks import record
+from learner.metrics import read_lines
+
+_HEAD = "f" * 51 + "00000"  # what Ray's simulation calls it
+_PROVIDER = (
+    "ray.autoscaler._private.fake_multi_node.node_provider."
+    "FakeMultiNodeProvider"
+)
+_NO_COMMANDS = (
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "head_start_ray_commands",
+    "worker_start_ray_commands",
+    "cluster_synced_files",
+    "rsync_exclude",
+    "rsync_filter",
+)
+_ACTORS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoscalingConfig:
+    """Where the numbers and the run's metrics go."""
+
+    # Folder; the run itself is in its `run`.
+    out: str = "runs/autoscaling"
+    # Frames of the run.
+    frames: int = 100_000
+    # Minutes after which the autoscaler ends a node that does nothing.
+    idle_minutes: float = 0.2
+
+
+class Seen(NamedTuple):
+    """The cluster at a moment."""
+
+    seconds: float
+    nodes: int  # beside the head
+    actors: int  # that play
+
+
+def simulate(options: AutoscalingConfig) -> list[Seen]:
+    """Runs it all; the cluster at every change, from start to end."""
+    folder = pathlib.Path(options.out).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _cluster(folder, options.idle_minutes) as address:
+        with (folder / "train.log").open("w") as log:
+            run = subprocess.Popen(
+                _command(address, folder / "run", options.frames),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            return _watch(run, folder / "run" / "metrics.jsonl")
+        finally:
+            ray.shutdown()
+            run.kill()
+            run.wait()
+
+
+def _watch(run: subprocess.Popen, metrics: pathlib.Path) -> list[Seen]:
+    start, seen = time.monotonic(), [Seen(0.0, 0, 0)]
+    while time.monotonic() < start + 600:
+        nodes = sum(node["Alive"] for node in ray.nodes()) - 1
+        lines = read_lines(metrics)
+        going = run.poll() is None
+        actors = lines[-1]["actors"] if lines and going else 0
+        if (nodes, actors) != seen[-1][1:]:
+            seen.append(Seen(time.monotonic() - start, nodes, actors))
+            print(seen[-1], flush=True)
+        if not going and nodes == 0:
+            break
+        time.sleep(0.2)
+    return seen
+
+
+def _command(address: str, folder: pathlib.Path, frames: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "experiments.main", "train"),
+        *("--preset", "catch", "--address", address, "--out", str(folder)),
+        *("--frames", str(frames), "--evaluation-episodes", "0"),
+        *("--actors.count", str(_ACTORS), "--actors.min", "1"),
+        *("--actors.patience", "60"),
+    ]
+
+
+@contextlib.contextmanager
+def _cluster(folder: pathlib.Path, idle_minutes: float) -> Iterator[str]:
+    """A head with an autoscaler of its own port and folder."""
+    port, other = _free_port(), _free_port()
+    with tempfile.TemporaryDirectory(prefix="bmg-ray-") as place:
+        config = pathlib.Path(place) / "autoscaler.json"
+        config.write_text(json.dumps(_configuration(port, idle_minutes)))
+        try:
+            with (folder / "head.log").open("w") as log:
+                subprocess.run(
+                    [
+                        *(sys.executable, "-m", "ray.scripts.scripts", "start"),
+                        *("--head", "--port", str(port), "--num-cpus", "1"),
+                        *("--temp-dir", place, "--include-dashboard", "false"),
+                        *("--object-store-memory", str(100 * 2**20)),
+                        *("--ray-client-server-port", str(other)),
+                        f"--autoscaling-config={config}",
+                    ],
+                    env=os.environ | _VARIABLES,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    check=True,
+                )
+            yield f"127.0.0.1:{port}"
+        finally:
+            monitor = pathlib.Path(place) / "session_latest/logs/monitor.log"
+            shutil.copy(monitor, folder)
+            _end(place)
+
+
+_VARIABLES = {
+    "RAY_FAKE_CLUSTER": "1",
+    "RAY_enable_autoscaler_v2": "1",
+    "RAY_CLOUD_INSTANCE_ID": _HEAD,
+    "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD,
+    "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _configuration(port: int, idle_minutes: float) -> dict[str, Any]:
+    return {
+        "cluster_name": "bmg",
+        "max_workers": _ACTORS,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": idle_minutes,
+        "provider": {
+            # fake_multinode by its class: the wheel lacks that one's defaults.
+            "type": "external",
+            "module": _PROVIDER,
+            "use_node_id_as_ip": True,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+            "gcs_address": f"127.0.0.1:{port}",
+            "head_node_id": _HEAD,
+            "launch_multiple": True,
+        },
+        "available_node_types": {
+            "ray.head.default": {
+                "resources": {"CPU": 1},
+                "node_config": {},
+                "max_workers": 0,
+            },
+            "actors": {
+                "resources": {"CPU": 1, "object_store_memory": 80 * 2**20},
+                "node_config": {},
+                "min_workers": 0,
+                "max_workers": _ACTORS,
+            },
+        },
+        "head_node_type": "ray.head.default",
+        # What the missing defaults would say.
+        **{key: [] for key in _NO_COMMANDS},
+        **{key: {} for key in ("auth", "docker", "file_mounts")},
+        "file_mounts_sync_continuously": False,
+    }
+
+
+def _end(place: str) -> None:
+    """Ends what was started with that folder, and nothing else of Ray's."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(place in word for word in process.cmdline()):
+                process.kill()
+
+
+def main() -> None:
+    """Runs it, and writes what was seen."""
+    options = tyro.cli(AutoscalingConfig)
+    seen = simulate(options)
+    record.write(
+        f"{options.out}/measured.json",
+        options,
+        seen=[moment._asdict() for moment in seen],
+    )
+
+
+if __name__ == "__main__":
+    main()

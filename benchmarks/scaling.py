@@ -1,0 +1,178 @@
+"""How collected frames grow with the nodes of a cluster, and how old they are.
+
+python -m benchmarks.scaling --out FILE.json
+
+Ray nodes on this machine, each with one actor whose environments take a fixed
+time and no core. The consumer takes batches as a learner does, publishes new
+parameters after each, and computes nothing: where frames stop growing with
+the nodes is what Ray and one consumer carry.
+"""
+
+import dataclasses
+import logging
+import sys
+import threading
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import ray
+import tyro
+from ray.cluster_utils import Cluster
+
+from actors.episode import Episode
+from actors.pool import RayPool
+from actors.transition import Unroll
+from actors.unroll import Unroller
+from benchmarks import record
+from benchmarks.recorded import random_unroll
+from experiments import processes
+from learner.feed import Batcher, Prefetch, Window
+
+_STORE = 200 * 2**20  # bytes of each node's object store
+_LENGTH = 20  # T
+_FRAMES = 4  # of each agent step
+
+
+@dataclasses.dataclass(frozen=True)
+class ScalingConfig:
+    """What is measured."""
+
+    nodes: tuple[int, ...] = (1, 2, 4, 8)
+    # Seconds of each measurement.
+    seconds: float = 20.0
+    # Seconds that each actor takes over an unroll, without a core.
+    unroll_seconds: float = 0.4
+    # Columns of each unroll, and of each batch.
+    columns: int = 8
+    # K + L, batches of a window; each step consumes one.
+    window: int = 2
+    # MiB of the parameters that are published after each step.
+    params_mib: float = 4.0
+    # File of the numbers.
+    out: str = "runs/scaling.json"
+
+
+class Timed(Unroller):
+    """Gives one unroll again and again, each after a fixed time."""
+
+    def __init__(self, recorded: Unroll, seconds: float):
+        self._recorded = recorded
+        self._seconds = seconds
+
+    def unroll(self, params: Any, version: int) -> tuple[Unroll, list[Episode]]:
+        """The recorded unroll, made with these parameters."""
+        del params
+        time.sleep(self._seconds)
+        versions = np.full_like(self._recorded.version, version)
+        return self._recorded._replace(version=versions), []
+
+
+class Measured(NamedTuple):
+    """One cluster's numbers."""
+
+    nodes: int
+    frames_per_second: float
+    of_linear: float  # of what as many actors would make if none waited
+    consumer_waits: float  # share of its time
+    lag_median: float  # updates
+    lag_99: float
+    lag_max: int
+    lag_bound: int  # 2 windows, and the unrolls in flight
+
+
+def measure(nodes: int, options: ScalingConfig) -> Measured:
+    """Frames per second and lag with so many nodes."""
+    cluster = Cluster()
+    cluster.add_node(num_cpus=0, object_store_memory=_STORE)
+    for _ in range(nodes):
+        cluster.add_node(num_cpus=1, object_store_memory=_STORE)
+    ray.init(
+        address=cluster.address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    unroll = random_unroll(options.columns, length=_LENGTH)
+    pool = RayPool(
+        lambda offset: Timed(unroll, options.unroll_seconds),
+        count=nodes,
+        env_vars=processes.actor_variables(),
+    )
+    try:
+        return _consume(pool, nodes, options)
+    finally:
+        pool.close()
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def _consume(pool: RayPool, nodes: int, options: ScalingConfig) -> Measured:
+    params = np.zeros(int(options.params_mib * 2**18), np.float32)
+    pool.publish(params, 0)
+    while pool.status().starting:
+        pool.collect()
+    batcher = Batcher(
+        pool, online=options.columns, mix=_as_it_is, place=_as_it_is
+    )
+    never = threading.Event()
+    source = Prefetch(batcher.next, 1)
+    window = Window(lambda: source.next(never), options.window, 1)
+    lags: list[np.ndarray] = []
+    updates, waited, warm = 0, 0.0, 2 * nodes + options.window
+    start = time.monotonic()
+    while updates < warm or time.monotonic() - start < options.seconds:
+        before = time.monotonic()
+        window.fill()
+        waited += time.monotonic() - before
+        updates += 1
+        pool.publish(params, updates)
+        lags += [updates - batch.versions for batch in window.advance()]
+        if updates == warm:
+            lags.clear()
+            start, waited = time.monotonic(), 0.0
+    elapsed = time.monotonic() - start
+    source.close()
+    return _measured(nodes, updates - warm, elapsed, waited, lags, options)
+
+
+def _measured(
+    nodes: int,
+    updates: int,
+    elapsed: float,
+    waited: float,
+    lags: list[np.ndarray],
+    options: ScalingConfig,
+) -> Measured:
+    frames = updates * options.columns * _LENGTH * _FRAMES / elapsed
+    alone = options.columns * _LENGTH * _FRAMES / options.unroll_seconds
+    lag = np.concatenate(lags)
+    return Measured(
+        nodes=nodes,
+        frames_per_second=frames,
+        of_linear=frames / (nodes * alone),
+        consumer_waits=waited / elapsed,
+        lag_median=float(np.median(lag)),
+        lag_99=float(np.quantile(lag, 0.99)),
+        lag_max=int(lag.max()),
+        lag_bound=2 * options.window + nodes,
+    )
+
+
+def _as_it_is(unroll: Unroll) -> Unroll:
+    return jax.tree.map(np.asarray, unroll)
+
+
+def main() -> None:
+    """Measures every size of cluster; prints and writes the numbers."""
+    options = tyro.cli(ScalingConfig)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    rows = []
+    for nodes in options.nodes:
+        rows.append(measure(nodes, options)._asdict())
+        print(rows[-1], flush=True)
+    record.write(options.out, options, rows=rows)
+
+
+if __name__ == "__main__":
+    main()
