@@ -24,6 +24,7 @@ export RAY_AUTH_TOKEN_PATH="$HOME/.bmg-$SLURM_JOB_ID-token"
 trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
 cpus=$SLURM_CPUS_PER_TASK
+export RAY_health_check_period_ms=2000 RAY_health_check_timeout_ms=2000 RAY_health_check_failure_threshold=3
 srun --nodes=1 --ntasks=1 -w "$head" --overlap ray start --head --block \
   --port "$port" --num-cpus "$cpus" --num-gpus 1 \
   --include-dashboard false &
@@ -35,7 +36,7 @@ done
 sleep 15
 
 # Slurm's TERM, two minutes before the end, makes the run save and stop.
-RAY_ADDRESS=$address bmg train --address auto --preset atari --task Breakout-v5 --learner.gpus 1 --actors.count 32 --actors.min 1 --out /runs/breakout-1 &
+RAY_ADDRESS=$address bmg train --address auto --preset atari --task Breakout-v5 --learner.gpus 1 --actors.count 32 --actors.min 1 --actors.patience 900 --out /runs/breakout-1 &
 train=$!
 trap 'kill -TERM "$train"' TERM
 wait "$train" || wait "$train"

@@ -24,6 +24,7 @@ export RAY_AUTH_TOKEN_PATH="$HOME/.bmg-$SLURM_JOB_ID-token"
 trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
 cpus=$SLURM_CPUS_PER_TASK
+export @{silence}
 srun --nodes=1 --ntasks=1 -w "$head" --overlap ray start --head --block \
   --port "$port" --num-cpus "$cpus" --num-gpus @{learner_gpus} \
   --include-dashboard false &

@@ -403,9 +403,11 @@ def test_the_file_is_plain_yaml(tmp_path):
 FREE = {
     *("out", "address", "evaluation_episodes", "evaluation_frames"),
     "log_seconds",
-    *("actors__count", "actors__min", "actors__cpus", "actors__threads"),
+    *("actors__count", "actors__min", "actors__patience"),
+    *("actors__cpus", "actors__threads"),
     *("actors__timeout", "actors__max_failures"),
-    *("learner__hosts", "learner__gpus", "learner__cpus", "learner__devices"),
+    *("learner__hosts", "learner__devices"),
+    *("learner__gpus", "learner__tpus", "learner__cpus"),
     *("learner__prefetch", "learner__max_skipped", "learner__max_restarts"),
     *("checkpoint__seconds", "checkpoint__updates"),
     *("checkpoint__keep", "checkpoint__milestones"),
