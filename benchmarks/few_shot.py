@@ -3,7 +3,7 @@
     python -m benchmarks.few_shot [--data digits] [--out FILE.json]
 
 Random tasks of the preset's shapes. The programs take turns, each round one
-call of some meta-steps of each; a time is the median over rounds of this process's CPU seconds, so
+call of each; a time is the median over rounds of this process's CPU seconds, so
 that work beside it on the same cores does not count. Beside it stand the
 multiplications and additions of all matrix products, counted in the program
 before XLA merges any, and the arithmetic in forward passes, per task with S
