@@ -125,6 +125,9 @@ def draw_best(
             color=_COLOURS[method],
             label=_NAMES[method],
         )
+    axis.set_xticks(
+        sorted({row.variant.K for r in methods.values() for row in r})
+    )
     axis.set_xlabel("K, inner updates of a meta-step")
     axis.set_ylabel(f"{_score(config)}, test tasks")
     _save(config, figure, axis, folder / "best.png")
@@ -175,7 +178,7 @@ def _save(
     if config.data == "sinusoid":
         axis.set_yscale("log")
         # One that diverges would make the others a line.
-        axis.set_ylim(top=10.0)
+        axis.set_ylim(top=min(axis.get_ylim()[1], 10.0))
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8, frameon=False)
