@@ -56,7 +56,7 @@ class ActorsConfig:
     min: int = 0
     # Seconds to wait at the start for nodes with room for the learner and those
     # actors; minutes, where an autoscaler has to start them.
-    patience: float = 15.0
+    patience: float = 10.0
     # Environments of each actor.
     envs: int = 32
     # Environments that an actor awaits per policy step; fewer than `envs` lets
