@@ -4,7 +4,7 @@ TINY = (
     *("few-shot", "--data", "sinusoid", "--steps", 20, "--resolution", 10),
     *("--seeds", 2, "--method", "fomaml", "bmg", "--K", 1, "--L", 2),
     *("--tasks", 2, "--test-tasks", 10, "--validation-tasks", 4),
-    *("--network.hidden", 4),
+    *("--network.hidden", 4, "--matching", "kl"),
 )
 
 
