@@ -25,18 +25,17 @@ define NEW_VENV
   $(PYTHON) -m venv --clear .venv
 endef
 
-# Two processes for what only computes; one after another what starts Ray and
-# asks for cores. 5 says that ARGS left no tests.
 define RUN_TESTS
-  @$(PYTEST) -n 2 -m '($(1)) and not ray' $(ARGS) || test $$? = 5
-  @$(PYTEST) -m '($(1)) and ray' $(ARGS) || test $$? = 5
+  @$(MAKE) --no-print-directory -k -j2 computing waiting WHICH='$(1)'; \
+    code=$$?; echo 'and those that start Ray:'; cat .venv/waiting.txt; exit $$code
 endef
 
 comma := ,
 INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all lint bench bench-check chaos clean
+.PHONY: help train test test-all computing waiting lint bench bench-check \
+  chaos clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' \
@@ -50,6 +49,15 @@ test: $(INSTALLED) ## the tests, without those marked slow
 
 test-all: $(INSTALLED) ## every test
 	$(call RUN_TESTS,slow or not slow)
+
+# Those that start Ray, one after another, mostly wait for processes: the others
+# run at the same time. 5 says that ARGS left no tests.
+computing:
+	@$(PYTEST) -n 2 -m '($(WHICH)) and not ray' $(ARGS) || test $$? = 5
+
+waiting:
+	@$(PYTEST) -m '($(WHICH)) and ray' $(ARGS) > .venv/waiting.txt 2>&1 \
+	  || test $$? = 5
 
 lint: $(INSTALLED) ## style and types
 	@.venv/bin/ruff check .

@@ -35,7 +35,8 @@ def trained(count, folder):
             env=os.environ
             | {
                 "PYTHONPATH": str(_ROOT),
-                "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+                "XLA_FLAGS": os.environ["XLA_FLAGS"]
+                + " --xla_force_host_platform_device_count=1",
             },
             stderr=subprocess.PIPE,
             text=True,

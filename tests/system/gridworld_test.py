@@ -3,6 +3,7 @@
 TINY = (
     *("gridworld", "--preset", "quick", "--steps", 2_000, "--seeds", 2),
     *("--resolution", 200, "--ac.hidden", 8, "--ac.meta-sizes", 4),
+    *("--ac.L", 4, "--ac.entropy", 0.4),
 )
 
 
