@@ -8,7 +8,7 @@ import signal
 import psutil
 import pytest
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 _FRAMES = 40_000
 _TWO = (
@@ -76,7 +76,6 @@ def test_a_lost_host_ends_the_run_and_one_host_goes_on(
     _check_curves(folder)
 
 
-@pytest.mark.slow
 def test_hosts_stop_together_and_survive_one_of_them(bmg, tmp_path, eventually):
     folder = tmp_path / "run"
     first = bmg(*_TWO, "--out", folder)
