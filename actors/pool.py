@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import ray
 
+from actors.compression import COMPRESSIONS, Compression
 from actors.episode import Episode
 from actors.transition import Unroll
 from actors.unroll import Unroller
@@ -76,14 +77,20 @@ class LocalPool:
 class _Actor:
     """A Ray actor: a thin shell around an `Unroller`."""
 
-    def __init__(self, make_unroller: MakeUnroller, seed: int):
+    def __init__(
+        self,
+        make_unroller: MakeUnroller,
+        pack: Callable[[PyTree], PyTree],
+        seed: int,
+    ):
         self._unroller = make_unroller(seed)
+        self._pack = pack
 
     def started(self) -> None:
         """Returns once the actor has a place and its environments."""
 
-    def unroll(self, params: PyTree, version: int) -> Collected:
-        return Collected(*self._unroller.unroll(params, version))
+    def unroll(self, params: PyTree, version: int) -> PyTree:
+        return self._pack(Collected(*self._unroller.unroll(params, version)))
 
 
 class _Request(NamedTuple):
@@ -109,6 +116,7 @@ class RayPool:
       timeout: seconds after which a silent actor counts as hung.
       max_failures: failures of one actor in a row that end the run, while no
         other delivers an unroll either. A lost node is one failure for each.
+      compression: of what crosses the object store.
       env_vars: environment variables of the actors, set before they import
         anything.
     """
@@ -122,9 +130,11 @@ class RayPool:
         in_flight: int = 1,
         timeout: float = 300.0,
         max_failures: int = 10,
+        compression: Compression = COMPRESSIONS["none"],
         env_vars: dict[str, str] | None = None,
     ):
         self._make_unroller = ray.put(make_unroller)
+        self._compression = compression
         self._remote = ray.remote(_Actor).options(
             num_cpus=cpus,
             num_gpus=0,
@@ -191,7 +201,9 @@ class RayPool:
     def _start(self, slot: int) -> None:
         # Replacements play other games than those that they replace.
         seed = next(self._seeds)
-        self._actors[slot] = self._remote.remote(self._make_unroller, seed)
+        self._actors[slot] = self._remote.remote(
+            self._make_unroller, self._compression.pack, seed
+        )
         self._starting[self._actors[slot].started.remote()] = slot
 
     def _take(self, ref: ray.ObjectRef) -> Collected | None:
@@ -199,7 +211,7 @@ class RayPool:
         request = self._pending.pop(ref, None)
         slot = request.slot if request else self._starting.pop(ref)
         try:
-            collected = ray.get(ref)
+            received = ray.get(ref)
         except ray.exceptions.RayError as error:
             self._replace(slot, error)
             return None
@@ -209,7 +221,7 @@ class RayPool:
             return None
         self._failures.clear()
         self._submit(slot)
-        return collected
+        return self._compression.unpack(received)
 
     def _submit(self, slot: int) -> None:
         ref = self._actors[slot].unroll.remote(*self._newest)

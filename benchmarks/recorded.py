@@ -1,5 +1,6 @@
 """Unrolls that look like Atari's, without playing."""
 
+import envpool
 import numpy as np
 
 from actors.environment import MID, Spec
@@ -33,3 +34,27 @@ def random_unroll(
     shape = (columns, 0 if stacked else stack - 1, height, width)
     older = rng.integers(0, 256, shape, np.uint8)
     return Unroll(transitions, older, (), np.zeros(columns, np.int32))
+
+
+def with_frames_of(unroll: Unroll, game: str) -> Unroll:
+    """The same columns, their frames those of real, random play.
+
+    Args:
+      unroll: of single frames.
+      game: an EnvPool task.
+    """
+    transitions = unroll.transitions
+    length, columns = transitions.reward.shape
+    games = envpool.make(
+        game, env_type="gymnasium", num_envs=columns, stack_num=1, seed=0
+    )
+    games.reset()
+    rng = np.random.default_rng(0)
+    frames = []
+    # The first ones are all alike.
+    for _ in range(200 + length):
+        actions = rng.integers(games.action_space.n, size=columns)
+        frames.append(games.step(actions.astype(np.int32))[0])
+    games.close()
+    played = np.stack(frames[-length:])
+    return unroll._replace(transitions=transitions._replace(observation=played))

@@ -1,17 +1,19 @@
 """What Ray's object store carries from stub actors to one consumer."""
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 import ray
 
+from actors.compression import COMPRESSIONS
 from actors.episode import Episode
 from actors.pool import RayPool
 from actors.transition import Unroll
 from actors.unroll import Unroller
 from benchmarks import memory
-from benchmarks.recorded import random_unroll
+from benchmarks.recorded import random_unroll, with_frames_of
 from benchmarks.row import Row
 from benchmarks.timing import per_second
 from experiments import processes
@@ -37,25 +39,47 @@ class Recorded(Unroller):
 def transport_rows(
     counts: tuple[int, ...], columns: int, seconds: float
 ) -> Iterator[Row]:
-    """Unrolls per second by actors, with single frames and whole stacks."""
-    for stacked in (False, True):
-        unroll = random_unroll(columns, stacked=stacked)
-        size = sum(x.nbytes for x in jax.tree.leaves(unroll))
-        for count in counts:
-            kind = "stacks" if stacked else "single frames"
-            what = f"{count} actors, {kind}"
-            store = 4 * count * _IN_FLIGHT * size + 256 * 2**20
-            note = memory.problem(store, memory.free_shared(), "in /dev/shm")
-            rate = None if note else _rate(unroll, count, store, seconds)
-            if rate:
-                note = (
-                    f"{rate * size / 1e6:,.0f} MB/s, "
-                    f"{rate * columns * 20:,.0f} agent steps/s"
-                )
-            yield Row("transport", what, rate, "unrolls/s", note=note)
+    """Unrolls per second by actors: single frames, whole stacks, and single
+    frames of a game, as they are and compressed."""
+    single = random_unroll(columns)
+    pong = with_frames_of(single, "Pong-v5")
+    for kind, unroll, compression in (
+        ("single frames", single, "none"),
+        ("stacks", random_unroll(columns, stacked=True), "none"),
+        ("frames of Pong", pong, "none"),
+        ("frames of Pong, zlib", pong, "zlib"),
+    ):
+        yield from _rows(kind, unroll, compression, counts, seconds)
 
 
-def _rate(unroll: Unroll, count: int, store: int, seconds: float) -> float:
+def _rows(
+    kind: str,
+    unroll: Unroll,
+    compression: str,
+    counts: tuple[int, ...],
+    seconds: float,
+) -> Iterator[Row]:
+    rows, columns = unroll.transitions.reward.shape
+    size = sum(x.nbytes for x in jax.tree.leaves(unroll))
+    packed = len(pickle.dumps(COMPRESSIONS[compression].pack(unroll)))
+    for count in counts:
+        store = 4 * count * _IN_FLIGHT * size + 256 * 2**20
+        note = memory.problem(store, memory.free_shared(), "in /dev/shm")
+        rate = (
+            None if note else _rate(unroll, compression, count, store, seconds)
+        )
+        if rate:
+            note = (
+                f"{rate * packed / 1e6:,.0f} MB/s, "
+                f"{rate * columns * (rows - 1):,.0f} agent steps/s"
+            )
+        what = f"{count} actors, {kind}"
+        yield Row("transport", what, rate, "unrolls/s", note=note)
+
+
+def _rate(
+    unroll: Unroll, compression: str, count: int, store: int, seconds: float
+) -> float:
     ray.init(
         address="local",
         num_cpus=count,
@@ -67,6 +91,7 @@ def _rate(unroll: Unroll, count: int, store: int, seconds: float) -> float:
         lambda offset: Recorded(unroll),
         count=count,
         in_flight=_IN_FLIGHT,
+        compression=COMPRESSIONS[compression],
         env_vars=processes.actor_variables(),
     )
     pool.publish((), 0)

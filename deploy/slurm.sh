@@ -36,7 +36,7 @@ done
 sleep 15
 
 # Slurm's TERM, two minutes before the end, makes the run save and stop.
-RAY_ADDRESS=$address bmg train --address auto --preset atari --task Breakout-v5 --learner.gpus 1 --actors.count 32 --actors.min 1 --actors.patience 900 --out /runs/breakout-1 &
+RAY_ADDRESS=$address bmg train --address auto --preset atari --task Breakout-v5 --actors.count 32 --actors.min 1 --actors.patience 900 --out /runs/breakout-1 --learner.gpus 1 &
 train=$!
 trap 'kill -TERM "$train"' TERM
 wait "$train" || wait "$train"

@@ -56,6 +56,7 @@ def make_run(config: Config, index: int, meet: Callable[[Any], Any]) -> Any:
       index: of the host.
       meet: as in `learner.hosts.Host`.
     """
+    from actors.compression import COMPRESSIONS
     from actors.pool import RayPool
     from learner.build import build_unroller, play_games
     from learner.hosts import Host
@@ -73,6 +74,7 @@ def make_run(config: Config, index: int, meet: Callable[[Any], Any]) -> Any:
             in_flight=actors.in_flight,
             timeout=actors.timeout,
             max_failures=actors.max_failures,
+            compression=COMPRESSIONS[actors.compression],
             env_vars=processes.actor_variables(),
         )
 

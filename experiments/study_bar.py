@@ -57,7 +57,9 @@ def _line(task: Task, unit: str) -> str:
     left = "?"
     if task.time_remaining is not None:
         left = str(datetime.timedelta(seconds=int(task.time_remaining)))
+    speed = task.speed or 0.0
+    shown = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
     return (
         f"{task.completed:>15,.0f} {unit} ({task.percentage:3.0f}%)  "
-        f"{task.speed or 0:>9,.0f} {unit}/s  left {left:>8}  {task.description}"
+        f"{shown:>9} {unit}/s  left {left:>8}  {task.description}"
     )

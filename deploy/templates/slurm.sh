@@ -36,7 +36,7 @@ done
 sleep 15
 
 # Slurm's TERM, two minutes before the end, makes the run save and stop.
-RAY_ADDRESS=$address @{command} &
+RAY_ADDRESS=$address @{command} --learner.gpus @{learner_gpus} &
 train=$!
 trap 'kill -TERM "$train"' TERM
 wait "$train" || wait "$train"

@@ -17,6 +17,7 @@ import ray
 
 from actors import pool as pool_lib
 from actors.agent import make_agent
+from actors.compression import COMPRESSIONS
 from actors.environment import LAST, Environment, spec
 from actors.networks import ActorCritic, mlp
 from actors.pool import Collected, LocalPool, PoolStatus, RayPool
@@ -273,10 +274,12 @@ def test_failing_for_ever_ends_the_run_and_names_the_cause(
     pool.close()
 
 
-def test_real_unrolls_cross_the_object_store():
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_real_unrolls_cross_the_object_store(compression):
     pool = RayPool(
         make_catch_unroller,
         count=1,
+        compression=COMPRESSIONS[compression],
         env_vars={"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""},
     )
     agent = make_catch_agent(spec("Catch-v0", "impala"))

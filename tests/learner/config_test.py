@@ -298,6 +298,7 @@ def test_presets_survive_a_file(name, tmp_path):
 def test_every_field_survives_a_file(field, tmp_path):
     value = {
         "algorithm": "stacx",
+        "actors__compression": "zlib",
         "network__torso": "mlp",
         "network__precision": "bfloat16",
         "loss__reduction": "mean",
