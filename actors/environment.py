@@ -172,6 +172,7 @@ class Environment:
       batch_size: copies that `recv` waits for; `num_envs` for lock-step.
       num_threads: EnvPool's threads.
       seed: copy i is seeded with seed + i.
+      pictures: keep what `pictures` shows.
     """
 
     def __init__(
@@ -183,6 +184,7 @@ class Environment:
         batch_size: int,
         num_threads: int,
         seed: int,
+        pictures: bool = False,
     ):
         self.spec = spec(task, protocol)
         self.num_envs = num_envs
@@ -199,6 +201,7 @@ class Environment:
                 batch_size=batch_size,
                 num_threads=num_threads,
                 seed=seed,
+                render_mode="rgb_array" if pictures else None,
                 **_options(task, protocol),
             )
             _ = self._pool.observation_space  # made, and warned of, once
@@ -230,6 +233,14 @@ class Environment:
     def send(self, action: np.ndarray, env_id: np.ndarray) -> None:
         """Steps the copies `env_id` with `action`, both `[M]`."""
         self._pool.send(action, env_id)
+
+    def pictures(self) -> np.ndarray | None:
+        """What a person would see of every copy now, `[num_envs, H, W, 3]`;
+        None where the task has no pictures."""
+        try:
+            return self._pool.render(env_ids=list(range(self.num_envs)))
+        except RuntimeError:
+            return None
 
     def close(self) -> None:
         """Ends EnvPool's threads."""

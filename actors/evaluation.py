@@ -1,19 +1,29 @@
 """Whole games with a fixed policy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from actors.agent import Agent
-from actors.environment import FIRST, LAST, Environment
+from actors.agent import Agent, AgentOutput
+from actors.environment import FIRST, LAST, Environment, Step
 from actors.episode import Episode
 
 PyTree = Any
 
 
+def nobody(step: Step, output: AgentOutput) -> None:
+    """Watches nothing."""
+
+
 def play(
-    environment: Environment, agent: Agent, params: PyTree, *, seed: int
+    environment: Environment,
+    agent: Agent,
+    params: PyTree,
+    *,
+    seed: int,
+    watch: Callable[[Step, AgentOutput], None] = nobody,
 ) -> list[Episode]:
     """Plays one whole game in every copy of a lock-step environment.
 
@@ -24,6 +34,8 @@ def play(
       agent: how to act; actions are sampled, as in training.
       params: of the agent.
       seed: of the actions.
+      watch: is told of every step, in the order of the copies, and of what the
+        agent did there.
 
     Returns:
       An `Episode` per copy, unclipped, over all lives.
@@ -46,6 +58,7 @@ def play(
             step.step_type == FIRST,
             core_state,
         )
+        watch(step, output)
         environment.send(np.asarray(output.action), step.env_id)
         returns += playing * step.reward
         steps += playing & (step.step_type != FIRST)

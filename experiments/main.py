@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import importlib
 import sys
 from collections.abc import Callable
 
@@ -19,6 +20,10 @@ usage: bmg COMMAND …
   logs       what one of them prints: bmg logs JOB --follow
   stop       makes one of them save and stop: bmg stop JOB
   evaluate   whole games of a run's policy: bmg evaluate runs/Pong-v5-bmg-1
+  runs       lists runs: bmg runs runs
+  page       a run as one HTML file: bmg page runs/Pong-v5-bmg-1
+  play       films a game of a run: bmg play runs/Pong-v5-bmg-1 --random
+  compare    curves of runs in one figure: bmg compare RUN RUN --out pong.png
   sweep      a study's runs on a cluster: bmg sweep --study smoke
   report     scores and figures of runs: bmg report runs --out runs/report
   gridworld  the paper's grid worlds: bmg gridworld --preset quick
@@ -55,6 +60,10 @@ def _run(arguments: list[str]) -> int:
         "logs": functools.partial(_job, "logs"),
         "stop": functools.partial(_job, "stop"),
         "evaluate": _evaluate,
+        "runs": functools.partial(_view, "runs"),
+        "page": functools.partial(_view, "run_page"),
+        "play": functools.partial(_view, "play"),
+        "compare": functools.partial(_view, "compare"),
         "sweep": _sweep,
         "report": _report,
         "gridworld": _gridworld,
@@ -96,6 +105,12 @@ def _evaluate(arguments: list[str]) -> int:
     from experiments import evaluate
 
     return evaluate.main(arguments)
+
+
+def _view(module: str, arguments: list[str]) -> int:
+    return importlib.import_module(f"experiments.viewing.{module}").main(
+        arguments
+    )
 
 
 def _sweep(arguments: list[str]) -> int:

@@ -117,7 +117,7 @@ def differences(
     there: Any, here: Any, free: Collection[str] = FREE
 ) -> dict[str, tuple[Any, Any]]:
     """`{field: (there, here)}` of the fields that change what is learned."""
-    a, b = _flat(there), _flat(here)
+    a, b = flat(there), flat(here)
     return {
         name: (a[name], b[name])
         for name in a
@@ -134,15 +134,17 @@ def _plain(config: Any) -> Any:
     return list(config) if isinstance(config, tuple) else config
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Every setting by the name that a flag has but for its dashes:
+    `learner.batch`."""
+    found: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            flat |= _flat(value, f"{prefix}{field.name}.")
+            found |= flat(value, f"{prefix}{field.name}.")
         else:
-            flat[f"{prefix}{field.name}"] = value
-    return flat
+            found[f"{prefix}{field.name}"] = value
+    return found
 
 
 def filled(base: Any, fields: dict[str, Any], prefix: str = "") -> Any:

@@ -56,3 +56,15 @@ class Lock:
         except OSError:
             pass  # A file system without locks.
         return True
+
+
+def is_held(folder: pathlib.Path) -> bool:
+    """Whether a process on this file system writes the folder now."""
+    try:
+        with (folder / _FILE).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # No file, or a file system without locks.
+    return False

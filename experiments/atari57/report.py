@@ -15,7 +15,8 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from experiments.atari57 import aggregate, curves, figures, page, protocols
+from experiments import page
+from experiments.atari57 import aggregate, curves, figures, protocols
 from experiments.atari57.aggregate import Estimate, Scores
 from experiments.atari57.curves import Curve
 from experiments.atari57.scores import (

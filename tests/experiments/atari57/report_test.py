@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments.atari57 import aggregate, curves, page, protocols
+from experiments import page
+from experiments.atari57 import aggregate, curves, protocols
 from experiments.atari57.curves import Curve, Games
 from experiments.atari57.scores import human_normalised, references
 from experiments.main import main

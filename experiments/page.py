@@ -56,7 +56,14 @@ class Drawing(NamedTuple):
     figure: Figure
 
 
-Part = Table | Drawing
+class Film(NamedTuple):
+    """Moving pictures; `source` is a `data:` address."""
+
+    title: str
+    source: str
+
+
+Part = Table | Drawing | Film
 
 
 def write(
@@ -82,13 +89,20 @@ def write(
             f"</summary><ul>{items}</ul></details>"
         )
     for part in parts:
-        shown = _table(part) if isinstance(part, Table) else _drawing(part)
-        body.append(f"<h2>{html.escape(part.title)}</h2>{shown}")
+        body.append(f"<h2>{html.escape(part.title)}</h2>{_shown(part)}")
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
         f"<body>{''.join(body)}<script>{_SCRIPT}</script></body></html>\n"
     )
+
+
+def _shown(part: Part) -> str:
+    if isinstance(part, Table):
+        return _table(part)
+    if isinstance(part, Drawing):
+        return _drawing(part)
+    return _image(part.title, part.source)
 
 
 def _table(table: Table) -> str:
@@ -107,5 +121,9 @@ def _drawing(drawing: Drawing) -> str:
     held = io.BytesIO()
     drawing.figure.savefig(held, format="png", dpi=110)
     data = base64.b64encode(held.getvalue()).decode()
-    alt = html.escape(drawing.title)
-    return f'<img alt="{alt}" src="data:image/png;base64,{data}">'
+    return _image(drawing.title, f"data:image/png;base64,{data}")
+
+
+def _image(title: str, source: str) -> str:
+    alt, address = html.escape(title), html.escape(source)
+    return f'<img alt="{alt}" src="{address}">'

@@ -1,0 +1,1 @@
+"""Looking at runs: lists, pages, overlays and films of them."""
