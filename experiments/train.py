@@ -146,6 +146,7 @@ def _watch(
 
 def _report(config: Config, result: Result) -> None:
     from experiments.curve import draw_curve
+    from experiments.viewing import record, run_page
 
     folder = result.folder
     title = f"{config.algorithm} on {config.task}, seed {config.seed}"
@@ -157,7 +158,9 @@ def _report(config: Config, result: Result) -> None:
         title = f"after {result.frames:,} frames"
         console.print(returns_table(title, returns))
     if curve:
-        console.print(f"curve   {curve}", soft_wrap=True)
+        run = record.read(pathlib.Path(folder))
+        page = run_page.write(run, pathlib.Path(folder) / "page.html")
+        console.print(f"curve   {curve}\npage    {page}", soft_wrap=True)
     console.print(f"run     {folder}", soft_wrap=True)
     if not result.finished:
         console.print(

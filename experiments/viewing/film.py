@@ -111,7 +111,11 @@ def write(
             loop=0,
         )
         return
-    imageio.v3.imwrite(out, np.stack(list(frames)), fps=per_second)
+    film = np.stack(list(frames))
+    # Codecs want sizes that are multiples of 16.
+    missing = [-size % 16 for size in film.shape[1:3]]
+    film = np.pad(film, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    imageio.v3.imwrite(out, film, fps=per_second)
 
 
 def zip_last(*sequences: Iterable[Any]) -> Iterator[list[Any]]:

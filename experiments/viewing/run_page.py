@@ -45,10 +45,16 @@ def main(arguments: list[str]) -> int:
         ),
     )
     run = record.read(pathlib.Path(options.run))
-    out = pathlib.Path(options.out or run.folder / "page.html")
-    out.write_text(text(run))
+    out = write(run, pathlib.Path(options.out or run.folder / "page.html"))
     Console(highlight=False).print(f"page    {out}", soft_wrap=True)
     return 0
+
+
+def write(run: Record, out: pathlib.Path) -> pathlib.Path:
+    """Writes the page; a reader sees the old one or the new one."""
+    fresh = out.with_name(f"{out.name}.new")
+    fresh.write_text(text(run))
+    return fresh.replace(out)
 
 
 def text(run: Record) -> str:

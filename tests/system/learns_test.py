@@ -36,7 +36,7 @@ def test_catches_nearly_every_ball(bmg, tmp_path, algorithm, seed):
         rows = list(csv.DictReader(file))
     last = [float(row["episode_return"]) for row in rows[-100:]]
     assert statistics.fmean(last) >= 0.95
-    for name in ("curve.png", "evaluations.csv", "config.yaml"):
+    for name in ("curve.png", "page.html", "evaluations.csv", "config.yaml"):
         assert (folder / name).exists()
     token = (pathlib.Path.home() / ".ray" / "auth_token").read_bytes().strip()
     written = [path for path in folder.rglob("*") if path.is_file()]
