@@ -64,7 +64,7 @@ class Metrics:
         self.flush()
         for name, value in row.items():
             if isinstance(value, float | int):
-                self._board.add_scalar(name, value, row["frames"])
+                self._board.add_scalar(_grouped(name), value, row["frames"])
 
     def flush(self) -> None:
         """Hands what was added to the operating system."""
@@ -199,6 +199,22 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = value
     return flat
+
+
+# TensorBoard folds what is before the slash.
+_GROUPS = {
+    "return": ("mean_return", "evaluation_return", "episodes"),
+    "speed": ("frames_per_second", "wait_share", "waiting", "seconds"),
+    "lag": ("lag", "lag_max"),
+    "actors": ("actors", "starting", "replaced"),
+    "learner": ("frames", "updates", "skipped"),
+}
+_GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
+
+
+def _grouped(name: str) -> str:
+    """`hyperparams/discount_0` has a group, `lag` gets one: `lag/lag`."""
+    return f"{_GROUP_OF[name]}/{name}" if name in _GROUP_OF else name
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from actors.episode import Episode
+from learner import metrics as metrics_lib
 from learner.metrics import Metrics, flatten, read_episodes, read_lines
+from learner.progress import Progress
 
 
 @pytest.fixture
@@ -189,8 +191,17 @@ def test_tensorboard_gets_numbers_alone(opened, tmp_path, monkeypatch):
         metrics._board, "add_scalar", lambda *args: told.append(args)
     )
     metrics.line({"frames": 64, "loss": 0.5, "none": np.nan, "phase": "x"})
-    assert told == [("frames", 64, 64), ("loss", 0.5, 64)]
+    assert told == [("learner/frames", 64, 64), ("loss", 0.5, 64)]
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_tensorboard_has_a_group_for_every_number_of_progress():
+    numbers = {
+        name
+        for name, kind in Progress.__annotations__.items()
+        if kind in (int, float, float | None)
+    }
+    assert set(metrics_lib._GROUP_OF) == numbers - {"budget"}
 
 
 def test_flatten_joins_names():
