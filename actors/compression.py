@@ -25,6 +25,11 @@ class _Packed:
     data: bytes
     shape: tuple[int, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """As of an array: what it weighs on the way."""
+        return len(self.data)
+
 
 def _pack(tree: PyTree) -> PyTree:
     return jax.tree.map(_pack_leaf, tree)

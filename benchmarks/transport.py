@@ -1,6 +1,5 @@
 """What Ray's object store carries from stub actors to one consumer."""
 
-import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,8 +59,8 @@ def _rows(
     seconds: float,
 ) -> Iterator[Row]:
     rows, columns = unroll.transitions.reward.shape
-    size = sum(x.nbytes for x in jax.tree.leaves(unroll))
-    packed = len(pickle.dumps(COMPRESSIONS[compression].pack(unroll)))
+    size = _bytes(unroll)
+    packed = _bytes(COMPRESSIONS[compression].pack(unroll))
     for count in counts:
         store = 4 * count * _IN_FLIGHT * size + 256 * 2**20
         note = memory.problem(store, memory.free_shared(), "in /dev/shm")
@@ -75,6 +74,10 @@ def _rows(
             )
         what = f"{count} actors, {kind}"
         yield Row("transport", what, rate, "unrolls/s", note=note)
+
+
+def _bytes(unroll: PyTree) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(unroll))
 
 
 def _rate(
