@@ -201,8 +201,8 @@ class Environment:
                 batch_size=batch_size,
                 num_threads=num_threads,
                 seed=seed,
-                render_mode="rgb_array" if pictures else None,
                 **_options(task, protocol),
+                **({"render_mode": "rgb_array"} if pictures else {}),
             )
             _ = self._pool.observation_space  # made, and warned of, once
 
