@@ -51,9 +51,9 @@ test-all: $(INSTALLED) ## every test
 	$(call RUN_TESTS,slow or not slow)
 
 # Those that start Ray, one after another, mostly wait for processes: the others
-# run at the same time. 5 says that ARGS left no tests.
+# run at the same time, and yield. 5 says that ARGS left no tests.
 computing:
-	@$(PYTEST) -n 2 -m '($(WHICH)) and not ray' $(ARGS) || test $$? = 5
+	@nice $(PYTEST) -n 2 -m '($(WHICH)) and not ray' $(ARGS) || test $$? = 5
 
 waiting:
 	@$(PYTEST) -m '($(WHICH)) and ray' $(ARGS) > .venv/waiting.txt 2>&1 \
