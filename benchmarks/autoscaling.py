@@ -26,6 +26,7 @@ import ray
 import tyro
 
 from benchmarks import record
+from experiments import processes
 from learner.metrics import read_lines
 
 _HEAD = "f" * 51 + "00000"  # what Ray's simulation calls it
@@ -143,7 +144,8 @@ def _cluster(folder: pathlib.Path, idle_minutes: float) -> Iterator[str]:
             _end(place)
 
 
-_VARIABLES = {
+_TOKEN = {"RAY_AUTH_MODE": "token"}
+_VARIABLES = _TOKEN | {
     "RAY_FAKE_CLUSTER": "1",
     "RAY_enable_autoscaler_v2": "1",
     "RAY_CLOUD_INSTANCE_ID": _HEAD,
@@ -207,6 +209,8 @@ def _end(place: str) -> None:
 def main() -> None:
     """Runs it, and writes what was seen."""
     options = tyro.cli(AutoscalingConfig)
+    # Ray reads it when it is imported: who joins shows the head's token.
+    processes.restart_with(_TOKEN, "benchmarks.autoscaling")
     seen = simulate(options)
     record.write(
         f"{options.out}/measured.json",
