@@ -39,12 +39,11 @@ def tuned(run: Record) -> Figure:
     """What the acting head's self-tuned hyper-parameters were."""
     values = acting_hyperparams(run.lines)
     frames = np.array([line["frames"] for line in run.lines])
-    at = _thin(len(frames), _POINTS)
     rows = max(len(values), 1)
     figure = _figure(1.6 * rows)
     axes = np.atleast_1d(figure.subplots(rows, sharex=True))
     for axis, (name, value) in zip(axes, values.items(), strict=False):
-        axis.plot(frames[at], value[at], lw=1.5)
+        axis.plot(frames, value, lw=1.5)
         axis.set_title(name, loc="left", fontsize=9)
         _clean(axis)
     axes[-1].set_xlabel("environment frames")
@@ -55,11 +54,10 @@ def of_lines(run: Record, label: str, names: Sequence[str]) -> Figure:
     """Some metrics of a run in one figure."""
     figure, axis = _axes(label)
     frames = np.array([line["frames"] for line in run.lines])
-    at = _thin(len(frames), _POINTS)
     for name in names:
         # A metric that an older version did not write is a gap.
         values = np.array([line.get(name) for line in run.lines], float)
-        axis.plot(frames[at], values[at], lw=1.5, label=name)
+        axis.plot(frames, values, lw=1.5, label=name)
     if len(names) > 1:
         axis.legend(fontsize=8)
     return figure

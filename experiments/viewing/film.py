@@ -95,7 +95,7 @@ def write(
     """
     frames = (
         np.concatenate(sides, axis=1)
-        for sides in zip_last(*(_frames(*game) for game in games))
+        for sides in _zip_last(*(_frames(*game) for game in games))
     )
     if out.suffix == ".gif":
         first, *rest = (
@@ -118,7 +118,7 @@ def write(
     imageio.v3.imwrite(out, film, fps=per_second)
 
 
-def zip_last(*sequences: Iterable[Any]) -> Iterator[list[Any]]:
+def _zip_last(*sequences: Iterable[Any]) -> Iterator[list[Any]]:
     """As `zip`, to the end of the longest; others repeat their last."""
     last: list[Any] = [None] * len(sequences)
     for items in itertools.zip_longest(*sequences):

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     folder = pathlib.Path(options.run)
     out = pathlib.Path(options.out or folder / "play.gif")
     _check(out)
-    trained = record.read(folder).config
+    trained = record.config_of(folder)
     config = dataclasses.replace(
         trained,
         out=str(folder),

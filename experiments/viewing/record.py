@@ -12,7 +12,7 @@ from learner.config import Config, ConfigError
 from learner.metrics import read_episodes, read_lines
 
 _LAST = 100  # episodes
-_LINES = 2_000  # of metrics: more are not told apart in any figure
+_LINES = 1_000  # of metrics: more are not told apart in any figure
 
 
 class Record(NamedTuple):
@@ -69,19 +69,29 @@ def is_run(folder: pathlib.Path) -> bool:
     )
 
 
-def read(folder: pathlib.Path) -> Record:
-    """Reads a run; what is damaged is left out and named.
+def config_of(folder: pathlib.Path) -> Config:
+    """A run's configuration.
 
     Raises:
       ConfigError: where there is no run, naming those that are near.
     """
     if not is_run(folder):
         raise ConfigError(f"{folder} holds no run{_near(folder)}")
+    return config_file.load(folder / "config.yaml", Config())
+
+
+def read(folder: pathlib.Path) -> Record:
+    """Reads a run; what is damaged is left out and named.
+
+    Raises:
+      ConfigError: as `config_of`.
+    """
+    config = config_of(folder)
     damage: list[str] = []
     tell: Callable[[str], None] = damage.append
     return Record(
         folder,
-        config_file.load(folder / "config.yaml", Config()),
+        config,
         read_lines(folder / "metrics.jsonl", tell, most=_LINES),
         read_episodes(folder / "episodes.csv", tell),
         damage,
