@@ -18,8 +18,8 @@ T = TypeVar("T")
 _MARK = "BMG_CHAOS_RUN"  # in the environment of all its processes
 _PATCHES = pathlib.Path(__file__).parent / "patches"
 # Small and quick: a line a second, a checkpoint every three.
-_FLAGS = (
-    *("train", "--preset", "catch", "--frames", "100000000"),
+SMALL = (
+    *("--preset", "catch", "--frames", "100000000"),
     *("--evaluation-episodes", "0", "--log-seconds", "1"),
     *("--checkpoint.seconds", "3", "--actors.timeout", "6"),
 )
@@ -34,10 +34,10 @@ class Training:
 
     Args:
       folder: of the run.
-      flags: of `bmg train`, beside those that make it small.
+      flags: of `bmg train`.
     """
 
-    def __init__(self, folder: pathlib.Path, flags: Sequence[str] = ()):
+    def __init__(self, folder: pathlib.Path, flags: Sequence[str] = SMALL):
         self.folder = folder
         self.trigger = folder.with_name(f"{folder.name}.trigger")
         self._flags = flags
@@ -61,8 +61,8 @@ class Training:
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "experiments.main", *_FLAGS),
-                    *("--out", str(self.folder), *self._flags),
+                    *(sys.executable, "-m", "experiments.main", "train"),
+                    *(*self._flags, "--out", str(self.folder)),
                 ],
                 env=os.environ
                 | {
