@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from benchmarks.cable import Cable
+
 _BRIDGE = "bmg0"
 _NET = "10.77.0"
 
@@ -42,7 +44,7 @@ class Host:
         self.name = name
         self.address = f"{_NET}.{number}"
         _ip(f"netns add bmg-{name}")
-        _ip(f"link add bmg-{name} type veth peer name eth0 netns bmg-{name}")
+        self._connect()
         _ip(f"link set bmg-{name} master {_BRIDGE} up")
         inside = f"-n bmg-{name}"
         _ip(f"{inside} addr add {self.address}/24 dev eth0")
@@ -50,6 +52,11 @@ class Host:
         _ip(f"{inside} link set eth0 up")
         _ip(f"{inside} route add default via {_NET}.254")
         self._start()
+
+    def _connect(self) -> None:
+        """Makes `bmg-NAME` here, and `eth0` at its other end."""
+        inside = f"netns bmg-{self.name}"
+        _ip(f"link add bmg-{self.name} type veth peer name eth0 {inside}")
 
     def _start(self) -> None:
         pathlib.Path("/tmp/ray").mkdir(exist_ok=True)
@@ -109,6 +116,20 @@ class Host:
             ["ip", "link", "del", f"bmg-{self.name}"], capture_output=True
         )
         _ip(f"netns del bmg-{self.name}")
+
+
+class FarHost(Host):
+    """A host behind a cable whose `delay` and `loss` can be set."""
+
+    def _connect(self) -> None:
+        far = f"bmi-{self.name}"
+        self.cable = Cable((f"bmg-{self.name}", far))
+        _ip(f"link set {far} netns bmg-{self.name} name eth0")
+
+    def end(self) -> None:
+        """Ends its processes, the host and the cable; once is enough."""
+        super().end()
+        self.cable.close()
 
 
 def _command(pid: str) -> bytes:

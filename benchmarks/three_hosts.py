@@ -21,10 +21,10 @@ from benchmarks import record
 from benchmarks.namespaces import Host, Network
 from learner.metrics import read_lines
 
-_TOKEN = {"RAY_AUTH_MODE": "token"}
+TOKEN = {"RAY_AUTH_MODE": "token"}
 # A host that falls silent is given up after three checks, not after five of
 # up to ten seconds each.
-_CHECKS = {
+CHECKS = {
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
@@ -99,16 +99,16 @@ def _story(
     learn.start(
         ["ray", "start", "--head", "--port", "6379", "--num-cpus", "1"],
         folder / "head.log",
-        **_TOKEN,
-        **_CHECKS,
+        **TOKEN,
+        **CHECKS,
     ).wait()
-    _join(a, learn, folder)
-    driver = learn.start(_command(folder), folder / "train.log", **_TOKEN)
+    join(a, learn, folder)
+    driver = learn.start(_command(folder), folder / "train.log", **TOKEN)
     run = Watched(folder / "run", driver)
     run.until(lambda line: line["actors"] == 1)
     time.sleep(calm)
 
-    _join(b, learn, folder)
+    join(b, learn, folder)
     told["join: seconds until it plays"] = run.until(_both)
     time.sleep(calm)
 
@@ -141,9 +141,10 @@ def _both(line: dict[str, Any]) -> bool:
     return line["actors"] == 2
 
 
-def _join(host: Host, head: Host, folder: pathlib.Path) -> None:
+def join(host: Host, head: Host, folder: pathlib.Path) -> None:
+    """Makes a host join the head's cluster, again and again."""
     command = _JOIN.format(head=head.address)
-    host.start(["sh", "-c", command], folder / f"{host.name}.log", **_TOKEN)
+    host.start(["sh", "-c", command], folder / f"{host.name}.log", **TOKEN)
 
 
 def _command(folder: pathlib.Path) -> list[str]:

@@ -5,12 +5,11 @@ python -m benchmarks.chaos --rounds 3 --out docs/results/reliability
 
 import csv
 import dataclasses
+import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
-import time
 from typing import NamedTuple
 
 import tyro
@@ -18,7 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.chaos.faults import FAULTS, Fault
-from benchmarks.chaos.training import FailedError, Training
+from benchmarks.chaos.hosts import HostsTraining
+from benchmarks.chaos.ordeal import finish, undergo
+from benchmarks.chaos.training import SMALL, FailedError, Training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +61,14 @@ def main() -> int:
 
 
 def _try(fault: Fault, number: int) -> Outcome:
+    if (fault.room or fault.hosts) and os.geteuid():
+        note = "not run: only root may mount file systems and make hosts"
+        return Outcome(fault.name, number, False, 0.0, 0, note)
+    kind = HostsTraining if fault.hosts else Training
     with tempfile.TemporaryDirectory() as place:
-        if fault.room and not _mounted(place, fault.room):
-            note = "not run: no permission to mount a file system"
-            return Outcome(fault.name, number, False, 0.0, 0, note)
-        training = Training(pathlib.Path(place, "run"))
+        if fault.room:
+            _mount(place, fault.room)
+        training = kind(pathlib.Path(place, "run"), (*SMALL, *fault.flags))
         try:
             seconds, lost = _hurt(fault, training)
             return Outcome(fault.name, number, True, seconds, lost, "")
@@ -81,44 +85,15 @@ def _hurt(fault: Fault, training: Training) -> tuple[float, int]:
     """Seconds to recover, and frames that were learned and are lost."""
     training.start()
     training.until(training.checkpoints, 120, "a checkpoint")
-    frames = training.frames()
-    fault.inject(training)
-    start = time.monotonic()
-    if fault.says or fault.code < 0:
-        _check_end(fault, training)
-        fault.mend(training)
-        start = time.monotonic()
-        training.start()
-    else:
-        lines = training.lines()
-        training.until(lambda: training.lines() != lines, 120, "going on")
-    seconds = time.monotonic() - start
-    resumed = training.resumed()
-    lost = 0 if resumed is None else max(frames - resumed, 0)
-    before = training.frames()
-    training.until(lambda: training.frames() > before, 60, "learning")
-    if training.stop() != 130:
-        raise FailedError(f"did not stop well: {training.text()}")
-    training.check_files()
-    training.until(lambda: not training.processes(), 30, "the end of all")
+    seconds, lost = undergo(fault, training)
+    finish(training)
     return seconds, lost
 
 
-def _check_end(fault: Fault, training: Training) -> None:
-    code, said = training.process.wait(180), training.text()
-    if code != fault.code or not re.search(fault.says, said):
-        raise FailedError(f"ended with {code}: {said}")
-    if "Traceback" in said:
-        raise FailedError(f"a traceback: {said}")
-
-
-def _mounted(place: str, room: int) -> bool:
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={room}m", "tmpfs", place],
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode == 0
+def _mount(place: str, room: int) -> None:
+    options = f"size={room}m"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place]
+    subprocess.run(command, check=True)
 
 
 def _write(folder: pathlib.Path, outcomes: list[Outcome]) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from learner.metrics import read_episodes, read_lines
 
@@ -40,7 +40,7 @@ class Training:
     def __init__(self, folder: pathlib.Path, flags: Sequence[str] = SMALL):
         self.folder = folder
         self.trigger = folder.with_name(f"{folder.name}.trigger")
-        self._flags = flags
+        self.flags = tuple(flags)
         self._mark = uuid.uuid4().hex
         self._starts = 0
 
@@ -58,25 +58,34 @@ class Training:
         self._output = self.folder.with_name(
             f"{self.folder.name}-{self._starts}.txt"
         )
-        with self._output.open("w") as output:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "experiments.main", "train"),
-                    *(*self._flags, "--out", str(self.folder)),
-                ],
-                env=os.environ
-                | {
-                    _MARK: self._mark,
-                    "BMG_CHAOS_TRIGGER": str(self.trigger),
-                    "PYTHONPATH": f"{_PATCHES}{os.pathsep}{os.getcwd()}",
-                    "PYTHONUNBUFFERED": "1",
-                },
-                stdout=output,
+        command = [
+            *(sys.executable, "-m", "experiments.main", "train"),
+            *(*self.flags, "--out", str(self.folder)),
+        ]
+        environment = {
+            _MARK: self._mark,
+            "BMG_CHAOS_TRIGGER": str(self.trigger),
+            "PYTHONPATH": f"{_PATCHES}{os.pathsep}{os.getcwd()}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.process = self._popen(command, environment, self._output)
+        return self.process
+
+    def _popen(
+        self,
+        command: Sequence[str],
+        environment: dict[str, str],
+        output: pathlib.Path,
+    ) -> subprocess.Popen:
+        with output.open("w") as file:
+            return subprocess.Popen(
+                command,
+                env=os.environ | environment,
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        return self.process
 
     def text(self) -> str:
         """What its newest driver has printed."""
@@ -90,10 +99,14 @@ class Training:
         """Lines of metrics on disk."""
         return len(read_lines(self.folder / "metrics.jsonl"))
 
+    def newest(self) -> dict[str, Any]:
+        """The last line of metrics; empty before the first."""
+        rows = read_lines(self.folder / "metrics.jsonl")
+        return rows[-1] if rows else {}
+
     def frames(self) -> int:
         """Frames of the last line of metrics."""
-        rows = read_lines(self.folder / "metrics.jsonl")
-        return rows[-1]["frames"] if rows else 0
+        return self.newest().get("frames", 0)
 
     def resumed(self) -> int | None:
         """Frames that it last went on from, if it did."""

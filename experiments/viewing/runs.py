@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     for path in paths:
         try:
             run = record.read(path)
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:
             notes.append(f"left out: {error}")
             continue
         notes += run.damage

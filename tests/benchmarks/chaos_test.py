@@ -3,7 +3,7 @@
 import pytest
 
 from actors.episode import Episode
-from benchmarks.chaos import faults
+from benchmarks.chaos import faults, injections
 from benchmarks.chaos.training import FailedError, Training
 from learner.metrics import Metrics
 
@@ -56,9 +56,9 @@ def test_what_does_not_happen_in_time_fails_with_what_was_said(tmp_path):
 def test_damage_is_damage(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(bytes(range(9)))
-    faults._flip(path)
+    injections.flip(path)
     assert path.read_bytes() == bytes([0, 1, 2, 3, 4 ^ 16, 5, 6, 7, 8])
-    faults._cut(path)
+    injections.cut(path)
     assert path.stat().st_size == 4
 
 

@@ -1,0 +1,54 @@
+"""A fault is done to a run that trains, and it must go on; in the end, well."""
+
+import re
+import time
+
+from benchmarks.chaos.faults import Fault
+from benchmarks.chaos.training import FailedError, Training
+
+
+def undergo(fault: Fault, training: Training) -> tuple[float, int]:
+    """Seconds to recover, and frames that were learned and are lost.
+
+    The seconds are from the fault, or from the new start where the run ends.
+
+    Raises:
+      FailedError: if something does not hold.
+    """
+    before = training.newest()
+    fault.inject(training)
+    start = time.monotonic()
+    if fault.says or fault.code < 0:
+        _check_end(fault, training)
+        fault.mend(training)
+        start = time.monotonic()
+        training.start()
+    else:
+        recovered = fault.recovered(before, training)
+        training.until(recovered, 120, "going on")
+    seconds = time.monotonic() - start
+    resumed = training.resumed()
+    lost = 0 if resumed is None else max(before["frames"] - resumed, 0)
+    frames = training.frames()
+    training.until(lambda: training.frames() > frames, 60, "learning")
+    return seconds, lost
+
+
+def finish(training: Training) -> None:
+    """Stops it; nothing may be half, doubled or left.
+
+    Raises:
+      FailedError: if something is.
+    """
+    if training.stop() != 130:
+        raise FailedError(f"did not stop well: {training.text()}")
+    training.check_files()
+    training.until(lambda: not training.processes(), 30, "the end of all")
+
+
+def _check_end(fault: Fault, training: Training) -> None:
+    code, said = training.process.wait(180), training.text()
+    if code != fault.code or not re.search(fault.says, said):
+        raise FailedError(f"ended with {code}: {said}")
+    if "Traceback" in said:
+        raise FailedError(f"a traceback: {said}")

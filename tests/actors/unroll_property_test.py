@@ -1,0 +1,161 @@
+"""Unrolls of any story: every order of copies, any length, resets anywhere."""
+
+import collections
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actors.environment import FIRST, LAST, MID, Spec, Step
+from actors.episode import Episode
+from actors.unroll import Unroller
+
+
+class Told(NamedTuple):
+    """One step of one copy, as the environment told it."""
+
+    frame: int
+    older: int
+    step_type: int
+    reward: float
+    discount: float
+    version: int
+
+
+class Drawn:
+    """Copies that return in the drawn order; a game ends where it is drawn.
+
+    Every frame and every reward has a number of its own.
+    """
+
+    spec = Spec(
+        num_actions=100,
+        observation_shape=(2, 1),
+        observation_dtype=np.int32,
+        stack=2,
+        frames_per_step=4,
+    )
+
+    def __init__(self, copies, story):
+        self.num_envs, self.batch_size = copies, len(story[0])
+        self._story = iter(story)
+        self.told = collections.defaultdict(list)
+        self.version = 0
+        self._count = 0
+
+    def reset(self):
+        pass
+
+    def recv(self):
+        line = next(self._story)
+        steps = [self._tell(copy, ends, lost) for copy, ends, lost in line]
+        return Step(
+            np.array([copy for copy, _, _ in line], np.int32),
+            np.array([[[s.older], [s.frame]] for s in steps], np.int32),
+            np.array([s.step_type for s in steps], np.int8),
+            np.array([s.reward for s in steps], np.float32),
+            np.array([s.discount for s in steps], np.float32),
+        )
+
+    def send(self, action, env_id):
+        for copy in env_id:
+            assert len(self.told[copy]) > 0
+
+    def _tell(self, copy, ends, lost):
+        before = self.told[copy]
+        first = not before or before[-1].step_type == LAST
+        self._count += 1
+        step = Told(
+            frame=self._count,
+            older=self._count if first else before[-1].frame,
+            step_type=FIRST if first else LAST if ends else MID,
+            reward=0.0 if first else float(self._count),
+            discount=0.0 if lost else 1.0,
+            version=self.version,
+        )
+        before.append(step)
+        return step
+
+
+@st.composite
+def stories(draw):
+    """`(copies, lines)`; a line names the copies of one batch, in its order."""
+    copies = draw(st.integers(1, 4))
+    batch = draw(st.integers(1, copies))
+    line = st.permutations(range(copies)).map(lambda order: order[:batch])
+    orders = draw(st.lists(line, min_size=1, max_size=30))
+    said = st.tuples(st.booleans(), st.booleans())
+    return copies, [[(copy, *draw(said)) for copy in order] for order in orders]
+
+
+# The fixture gives a function without state.
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(stories(), st.integers(1, 5), st.integers(1, 3))
+def test_columns_are_what_was_told(counting_agent, story, length, columns):
+    copies, lines = story
+    environment = Drawn(copies, lines)
+    with jax.disable_jit():
+        unrolls, episodes = play(environment, counting_agent, length, columns)
+    seen = collections.Counter()
+    for unroll in unrolls:
+        assert unroll.version.shape[0] >= columns
+        for b in range(unroll.version.shape[0]):
+            copy = int(unroll.transitions.logits[0, b, 0])
+            begin = length * seen[copy]
+            column = environment.told[copy][begin : begin + length + 1]
+            assert_told(unroll, b, column, begin)
+            seen[copy] += 1
+    assert episodes == games(environment.told)[: len(episodes)]
+
+
+def play(environment, counting_agent, length, columns):
+    """Unrolls until the story is over, each with a version of its own."""
+    unroller = Unroller(
+        environment,
+        counting_agent(environment.spec),
+        unroll_length=length,
+        columns=columns,
+        seed=0,
+    )
+    unrolls, episodes = [], []
+    while True:
+        environment.version = len(unrolls)
+        try:
+            unroll, ended = unroller.unroll((), environment.version)
+        except StopIteration:
+            return unrolls, episodes
+        unrolls.append(unroll)
+        episodes += ended
+
+
+def assert_told(unroll, b, column, begin):
+    steps = unroll.transitions
+    assert steps.observation[:, b, 0, 0].tolist() == [s.frame for s in column]
+    assert steps.step_type[:, b].tolist() == [s.step_type for s in column]
+    assert steps.reward[:, b].tolist() == [s.reward for s in column]
+    assert steps.discount[:, b].tolist() == [s.discount for s in column]
+    times = list(range(begin, begin + len(column)))
+    assert steps.logits[:, b, 1].tolist() == times
+    assert unroll.stack[b, 0, 0] == column[0].older
+    assert unroll.core_state["time"][b] == begin
+    assert unroll.version[b] == column[0].version
+
+
+def games(told):
+    """Whole games in the order of their ends, from each copy's own story."""
+    ended = []
+    for steps in told.values():
+        total, frames = 0.0, 0
+        for step in steps:
+            total, frames = total + step.reward, frames + 4
+            if step.step_type == FIRST:
+                total, frames = 0.0, 0
+            if step.step_type == LAST:
+                ended.append((step.frame, Episode(total, frames)))
+    return [episode for _, episode in sorted(ended)]
