@@ -71,12 +71,6 @@ FAULTS = (
         do.trigger("nan logits"),
         recovered=_SKIPPED,
     ),
-    Fault(
-        "unroll lost from the store",
-        do.trigger("lose"),
-        recovered=_REPLACED,
-        flags=LARGE,
-    ),
     Fault("object store full", do.trigger("fill"), flags=LARGE),
     Fault("clock a day ahead, and back", do.clock_jumps),
     Fault("learner killed", lambda t: t.kill("ray::LearnerActor")),
@@ -118,9 +112,10 @@ FAULTS = (
         room=64,
     ),
     Fault(
-        "node of an actor lost",
+        "node of an actor lost, with unrolls",
         lambda t: t.far.end(),
         recovered=_REPLACED,
+        flags=LARGE,
         hosts=True,
     ),
     Fault(

@@ -44,7 +44,7 @@ def _patch_environment(module):
 
 
 def _patch_pool(module):
-    """An unroll is lost or spoilt on its way, or the store is full of others.
+    """An unroll is spoilt on its way, or the store is full of other things.
 
     Logits that are no numbers make importance ratios, loss and gradient NaN.
     """
@@ -52,11 +52,7 @@ def _patch_pool(module):
     kept = []
 
     def broken(self, ref):
-        word = (
-            _told("lose", "nan logits", "fill") if ref in self._pending else ""
-        )
-        if word == "lose":
-            module.ray._private.internal_api.free([ref], local_only=False)
+        word = _told("nan logits", "fill") if ref in self._pending else ""
         if word == "fill":
             kept.append(_fill(module.ray))
         collected = take(self, ref)
