@@ -1,9 +1,12 @@
 """What `make chaos` holds a run to, on files that are wrong on purpose."""
 
+import json
+
 import pytest
 
 from actors.episode import Episode
 from benchmarks.chaos import faults, injections
+from benchmarks.chaos.recovery import line, more
 from benchmarks.chaos.training import FailedError, Training
 from learner.metrics import Metrics
 
@@ -60,6 +63,38 @@ def test_damage_is_damage(tmp_path):
     assert path.read_bytes() == bytes([0, 1, 2, 3, 4 ^ 16, 5, 6, 7, 8])
     injections.cut(path)
     assert path.stat().st_size == 4
+
+
+def write(run, frames, **values):
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"frames": frames, **values}) + "\n")
+
+
+def test_a_new_line_is_a_recovery(tmp_path):
+    run = training(tmp_path)
+    recovered = line({}, run)
+    assert not recovered()
+    write(run, 400)
+    assert recovered()
+
+
+def test_lines_that_a_resumed_run_drops_are_none(tmp_path):
+    run = training(tmp_path)
+    recovered = line({}, run)
+    (run.folder / "metrics.jsonl").write_text('{"frames": 100}\n')
+    assert not recovered()
+    write(run, 150)
+    assert recovered()
+
+
+def test_a_count_that_grows_is_a_recovery(tmp_path):
+    run = training(tmp_path)
+    write(run, 400, replaced=1)
+    recovered = more("replaced")(run.newest(), run)
+    write(run, 500, replaced=1)
+    assert not recovered()
+    write(run, 600, replaced=2)
+    assert recovered()
 
 
 def test_faults_have_names_of_their_own():
