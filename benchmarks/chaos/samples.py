@@ -1,7 +1,9 @@
 """What the processes of a run hold at one time."""
 
+import csv
 import pathlib
 import shutil
+import typing
 from typing import NamedTuple
 
 import matplotlib
@@ -29,7 +31,7 @@ class Sample(NamedTuple):
 
 def sample(training: Training, minutes: float) -> list[Sample]:
     """All processes of a run, and the shared memory of the machine."""
-    frames = training.frames()
+    minutes, frames = round(minutes, 3), training.frames()
     used = shutil.disk_usage("/dev/shm").used / _MIB
     store = Sample(minutes, frames, 0, "/dev/shm", 0.0, used, 0, 0)
     found = [store]
@@ -50,7 +52,7 @@ def _process(pid: int, minutes: float, frames: int) -> Sample:
     )
     shared = _mib(status, "RssShmem")
     return Sample(
-        round(minutes, 3),
+        minutes,
         frames,
         pid,
         _title((place / "cmdline").read_bytes().decode()),
@@ -75,6 +77,16 @@ def _title(command: str) -> str:
     if "-m" in words:
         scripts.append(words[words.index("-m") + 1])
     return pathlib.Path((scripts or words)[0]).name
+
+
+def read(path: pathlib.Path) -> list[Sample]:
+    """Samples that were written as CSV."""
+    kinds = typing.get_type_hints(Sample)
+    with path.open(newline="") as file:
+        return [
+            Sample(**{name: kinds[name](text) for name, text in row.items()})
+            for row in csv.DictReader(file)
+        ]
 
 
 def draw(samples: list[Sample], path: pathlib.Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import tyro
 
 from benchmarks import record
-from benchmarks.chaos.samples import Sample, draw, sample
+from benchmarks.chaos.samples import Sample, draw, read, sample
 from benchmarks.chaos.training import Training
 
 _MOST_SLOPE = 1.0  # MiB a minute
@@ -44,6 +44,8 @@ class SoakConfig:
     frames: int = 100_000_000
     # Folder of samples.csv, soak.json and soak.png.
     out: str = "runs/reliability/soak"
+    # Train nothing: fit and draw the samples that are in `out`.
+    report_only: bool = False
 
 
 class Slope(NamedTuple):
@@ -63,18 +65,12 @@ def main() -> int:
     config = tyro.cli(SoakConfig, prog="python -m benchmarks.chaos.soak")
     out = pathlib.Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    flags = ("--preset", config.preset, "--frames", str(config.frames))
-    training = Training(pathlib.Path(config.run), flags)
-    try:
-        training.start()
-        samples = _watch(training, config, out / "samples.csv")
-        training.stop()
-    finally:
-        training.end()
+    path = out / "samples.csv"
+    samples = read(path) if config.report_only else _train(config, path)
     slopes = fit(samples, config.settle)
     speeds = (
         speed(samples, *_EARLY),
-        speed(samples, config.minutes - 10, config.minutes),
+        speed(samples, *_late(samples)),
     )
     draw(samples, out / "soak.png")
     record.write(
@@ -88,6 +84,18 @@ def main() -> int:
     print(f"{speeds[0]:,.0f} frames/s early, {speeds[1]:,.0f} late")
     grows = any(slope.mib_a_minute >= _MOST_SLOPE for slope in slopes)
     return int(grows or speeds[1] < (1 - _MOST_LOSS) * speeds[0])
+
+
+def _train(config: SoakConfig, path: pathlib.Path) -> list[Sample]:
+    flags = ("--preset", config.preset, "--frames", str(config.frames))
+    training = Training(pathlib.Path(config.run), flags)
+    try:
+        training.start()
+        samples = _watch(training, config, path)
+        training.stop()
+    finally:
+        training.end()
+    return samples
 
 
 def _watch(
@@ -144,6 +152,12 @@ def speed(samples: list[Sample], start: float, end: float) -> float:
     rows = [row for row in samples if start <= row.minutes <= end]
     first, last = rows[0], rows[-1]
     return (last.frames - first.frames) / (60 * (last.minutes - first.minutes))
+
+
+def _late(samples: list[Sample]) -> tuple[float, float]:
+    """The last ten minutes."""
+    end = samples[-1].minutes
+    return end - 10, end
 
 
 def _line(slope: Slope) -> str:

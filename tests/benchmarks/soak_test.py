@@ -1,11 +1,12 @@
 """What the soak concludes from samples that are known."""
 
+import csv
 import os
 
 import pytest
 
 from benchmarks.chaos import soak
-from benchmarks.chaos.samples import Sample, draw, sample
+from benchmarks.chaos.samples import Sample, draw, read, sample
 from benchmarks.chaos.training import Training
 
 
@@ -44,11 +45,19 @@ def test_speed_is_of_the_minutes_asked_for():
     assert soak.speed(samples, 50, 60) == 0
 
 
+def test_samples_come_back_from_their_file(tmp_path):
+    samples = growing(1, 2.5)
+    with (tmp_path / "samples.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([Sample._fields, *samples])
+    assert read(tmp_path / "samples.csv") == samples
+
+
 def test_a_process_is_sampled(tmp_path, monkeypatch):
     training = Training(tmp_path / "run")
     monkeypatch.setattr(training, "processes", lambda: [os.getpid()])
-    store, here = sample(training, 1.0)
+    store, here = sample(training, 1.23456)
     assert (store.pid, here.pid) == (0, os.getpid())
+    assert store.minutes == here.minutes == 1.235
     assert here.resident_mib > 10
     assert here.files >= 3
     assert here.threads >= 1
