@@ -139,6 +139,8 @@ class RayPool:
             num_cpus=cpus,
             num_gpus=0,
             max_restarts=0,
+            # Ray's head would keep a record of each of the last 100,000 calls.
+            enable_task_events=False,
             runtime_env={"env_vars": env_vars or {}},
         )
         self._in_flight = in_flight

@@ -140,6 +140,8 @@ def start(
         resources={"TPU": config.learner.tpus} if config.learner.tpus else {},
         # Progress and stop, and the words of all hosts, while run works.
         max_concurrency=3 + config.learner.hosts,
+        # As for the actors: progress is asked for twice a second.
+        enable_task_events=False,
         runtime_env={"env_vars": processes.learner_variables(config)},
     )
     return remote.remote
