@@ -1,7 +1,7 @@
-"""EnvPool environments, by task and named protocol, stepped asynchronously.
+"""Environments by task, stepped asynchronously: EnvPool's, or one's own.
 
-EnvPool resets on the *next* step: the step after the last one of an episode
-ignores its action and returns the first observation with reward 0.
+Both reset on the *next* step: the step after the last one of an episode ignores
+its action and returns the first observation with reward 0.
 """
 
 import difflib
@@ -12,64 +12,11 @@ from typing import Any, NamedTuple
 import envpool
 import numpy as np
 
+from actors import custom, spaces
+from actors.protocols import PROTOCOLS, check_protocol
+from actors.spaces import Spaces
+
 FIRST, MID, LAST = 0, 1, 2  # step types, as in dm_env
-
-
-class Protocol(NamedTuple):
-    """How an Atari game is played: EnvPool's options and the life rule."""
-
-    options: dict[str, Any]
-    life_loss_ends_discount: bool
-
-
-_COMMON = {
-    "frame_skip": 4,
-    "stack_num": 4,
-    "noop_max": 30,
-    "max_episode_steps": 27_000,  # 108,000 frames
-    "use_fire_reset": False,  # Neither paper mentions it: the agent fires.
-    "full_action_space": False,
-    "repeat_action_probability": 0.0,
-}
-
-# Values and their standing: IMPALA's are sourced; BMG's frame is recalled from
-# the paper's table; Machado et al. (2018) is sourced.
-PROTOCOLS = {
-    "impala": Protocol(
-        _COMMON | {"img_height": 84, "img_width": 84, "gray_scale": True},
-        life_loss_ends_discount=True,
-    ),
-    "bmg": Protocol(
-        _COMMON | {"img_height": 210, "img_width": 160, "gray_scale": False},
-        life_loss_ends_discount=True,
-    ),
-    "machado": Protocol(
-        _COMMON
-        | {
-            "img_height": 84,
-            "img_width": 84,
-            "gray_scale": True,
-            "noop_max": 1,
-            "full_action_space": True,
-            "repeat_action_probability": 0.25,
-        },
-        life_loss_ends_discount=False,
-    ),
-}
-
-
-def _sticky(protocol: Protocol) -> Protocol:
-    """The same screen and actions under Machado's rules."""
-    machado = PROTOCOLS["machado"]
-    rules = ("noop_max", "repeat_action_probability")
-    changed = {name: machado.options[name] for name in rules}
-    return machado._replace(options=protocol.options | changed)
-
-
-# A policy of few actions cannot play all 18: these are what it can be asked.
-PROTOCOLS |= {
-    f"{name}-sticky": _sticky(PROTOCOLS[name]) for name in ("impala", "bmg")
-}
 
 
 class Spec(NamedTuple):
@@ -93,7 +40,10 @@ class Step(NamedTuple):
 
 
 def check_task(task: str) -> None:
-    """Raises `ValueError` naming the nearest tasks if EnvPool lacks `task`."""
+    """Raises `ValueError` naming the nearest tasks if there is no such task."""
+    if custom.is_custom(task):
+        custom.load(task)
+        return
     tasks = envpool.list_all_envs()
     if task in tasks:
         return
@@ -106,22 +56,13 @@ def check_task(task: str) -> None:
     ]
     near = ", ".join(dict.fromkeys(close)) or "none is near"
     raise ValueError(
-        f"unknown task {task!r} among EnvPool's {len(tasks)}; nearest: {near}"
+        f"unknown task {task!r} among EnvPool's {len(tasks)}; nearest: {near} "
+        "(an environment of your own is package.module:make)"
     )
 
 
-def check_protocol(name: str) -> None:
-    """Raises `ValueError` naming the protocols if `name` is none of them."""
-    if name not in PROTOCOLS:
-        close = difflib.get_close_matches(name, PROTOCOLS, n=1, cutoff=0.0)
-        raise ValueError(
-            f"unknown protocol {name!r}; allowed: {', '.join(PROTOCOLS)}; "
-            f"nearest: {close[0]}"
-        )
-
-
 def spec(task: str, protocol: str) -> Spec:
-    """Returns the `Spec` of a task without starting its environments.
+    """Returns the `Spec` of a task; of EnvPool's without starting any.
 
     Raises:
       ValueError: for an unknown task, one that this machine lacks a library
@@ -131,29 +72,11 @@ def spec(task: str, protocol: str) -> Spec:
     check_protocol(protocol)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # gymnasium warns of its own casts
-        try:
-            made = envpool.make_spec(task, **_options(task, protocol))
-        except (ImportError, RuntimeError) as error:
-            raise ValueError(
-                f"task {task!r} cannot run here: {error}"
-            ) from error
-        space = made.gymnasium_action_space
-        observation = _image(made.gymnasium_observation_space)
-    if not hasattr(space, "n"):
-        raise ValueError(
-            f"task {task!r} has the actions {space}: only discrete actions "
-            "are supported"
-        )
-    if not observation.shape:  # a dictionary without image, or an integer
-        raise ValueError(
-            f"task {task!r} has the observations {observation}: only arrays, "
-            "or dictionaries with an image, are supported"
-        )
-    config = made.config._asdict()
+        if custom.is_custom(task):
+            return Spec(*custom.read_spaces(task), stack=1, frames_per_step=1)
+        read, config = _read_envpool(task, protocol)
     return Spec(
-        num_actions=int(space.n),
-        observation_shape=tuple(observation.shape),
-        observation_dtype=np.dtype(observation.dtype),
+        *read,
         stack=int(config.get("stack_num", 1)),
         frames_per_step=int(config.get("frame_skip", 1)),
     )
@@ -162,11 +85,8 @@ def spec(task: str, protocol: str) -> Spec:
 class Environment:
     """`num_envs` copies of a task, of which `batch_size` are awaited at a time.
 
-    The face that any other back end would have to offer: `spec`, `num_envs`,
-    `reset`, `recv`, `send`, `close`.
-
     Args:
-      task: EnvPool's name, such as `Pong-v5`.
+      task: EnvPool's name, such as `Pong-v5`, or `package.module:make`.
       protocol: a key of `PROTOCOLS`; only Atari games read it.
       num_envs: copies.
       batch_size: copies that `recv` waits for; `num_envs` for lock-step.
@@ -193,9 +113,12 @@ class Environment:
             _is_atari(task) and PROTOCOLS[protocol].life_loss_ends_discount
         )
         self._lives = np.zeros(num_envs, np.int32)
+        # Two functions with one face.
+        own = custom.is_custom(task)
+        make: Any = custom.Copies if own else envpool.make_gymnasium
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gymnasium warns of its own casts
-            self._pool = envpool.make_gymnasium(
+            self._pool = make(
                 task,
                 num_envs=num_envs,
                 batch_size=batch_size,
@@ -224,7 +147,7 @@ class Environment:
             self._lives[env_id] = info["lives"]
         return Step(
             env_id,
-            _image(observation),
+            spaces.image(observation),
             step_type.astype(np.int8),
             reward.astype(np.float32),
             discount,
@@ -243,23 +166,28 @@ class Environment:
             return None
 
     def close(self) -> None:
-        """Ends EnvPool's threads."""
+        """Ends EnvPool's threads, or closes one's own environments."""
         self._pool.close()
+
+
+def _read_envpool(task: str, protocol: str) -> tuple[Spaces, dict[str, Any]]:
+    """The spaces of EnvPool's task, and its configuration."""
+    try:
+        made = envpool.make_spec(task, **_options(task, protocol))
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(f"task {task!r} cannot run here: {error}") from error
+    actions = made.gymnasium_action_space
+    read = spaces.read(task, actions, made.gymnasium_observation_space)
+    return read, made.config._asdict()
 
 
 @functools.cache  # EnvPool reads the game's ROM: 0.2 s
 def _is_atari(task: str) -> bool:
+    if custom.is_custom(task):
+        return False
     config = envpool.make_spec(task).config._asdict()
     return "repeat_action_probability" in config
 
 
 def _options(task: str, protocol: str) -> dict[str, Any]:
     return PROTOCOLS[protocol].options if _is_atari(task) else {}
-
-
-def _image(observation: Any) -> Any:
-    """The array of an observation; of a dictionary (MiniGrid) the image."""
-    try:
-        return observation["image"]
-    except (KeyError, IndexError, TypeError):
-        return observation

@@ -11,7 +11,8 @@ import envpool
 import jax
 import numpy as np
 
-from actors.environment import PROTOCOLS, spec
+from actors.environment import spec
+from actors.protocols import PROTOCOLS
 from benchmarks.row import Row
 from benchmarks.timing import per_second
 from learner import build

@@ -26,7 +26,7 @@ ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)
 """
 
 
-def connect(address: str, object_store_memory: int) -> None:
+def connect(address: str, object_store_memory: int, task: str = "") -> None:
     """Joins the cluster at an address (or `RAY_ADDRESS`), or starts one here.
 
     Our code travels along, unless this is a submitted job, which has it.
@@ -34,6 +34,7 @@ def connect(address: str, object_store_memory: int) -> None:
     Args:
       address: Ray's; none starts a cluster of this machine's cores.
       object_store_memory: bytes of a cluster that is started.
+      task: whose code travels too if it lies here, where a cluster is joined.
 
     Raises:
       ConfigError: if no cluster answers, or not to us.
@@ -58,7 +59,7 @@ def connect(address: str, object_store_memory: int) -> None:
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         start(address)
         return
-    with parcel.packed() as code:
+    with parcel.packed(task) as code:
         start(address, runtime_env={"working_dir": str(code)})
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from experiments import processes
+from experiments import trained
 from experiments.atari57.scores import game_of, human_normalised
 from experiments.display import returns_table
-from learner import config_file, evaluations
+from learner import evaluations
 from learner.config import Config, ConfigError, EnvironmentConfig
 from learner.evaluations import Played
 
@@ -30,6 +30,9 @@ class EvaluateConfig:
     episodes: int = 10
     # Of the games and the actions; not one that the run trained with.
     seed: int = 10**9
+    # The run's task once more where it is an environment of your own, since it
+    # is code.
+    task: str = ""
 
 
 def main(arguments: list[str]) -> int:
@@ -47,20 +50,9 @@ def main(arguments: list[str]) -> int:
     if options.episodes < 1:
         raise ConfigError(f"episodes = {options.episodes}: must be at least 1")
     folder = pathlib.Path(options.run)
-    path = folder / "config.yaml"
-    if not path.exists():
-        raise ConfigError(f"{folder} holds no run: there is no {path}")
-    trained = config_file.load(path, Config())
-    config = dataclasses.replace(
-        trained,
-        out=str(folder),
-        environment=EnvironmentConfig(_environment(trained, options.protocol)),
-        learner=dataclasses.replace(trained.learner, gpus=0.0, devices=1),
-    )
-    # glibc's and XLA's variables have to be there when a process starts.
-    processes.restart_with(
-        processes.learner_variables(config), "experiments.main"
-    )
+    config = trained.here(folder, options.task)
+    rules = EnvironmentConfig(_environment(config, options.protocol))
+    config = dataclasses.replace(config, environment=rules)
     from learner.build import play_games
     from learner.train import read_params
 
@@ -75,8 +67,7 @@ def main(arguments: list[str]) -> int:
 
 def _environment(config: Config, wanted: str) -> str:
     name = config.environment.protocol
-    trained = evaluations.protocol_of(name)
-    if wanted in ("trained", trained):
+    if wanted in ("trained", evaluations.protocol_of(name)):
         return name
     if wanted == "sticky":
         return f"{name}-sticky"

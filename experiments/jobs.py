@@ -22,7 +22,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import cluster, parcel
+from experiments import cluster, own_code, parcel
 from experiments.display import hours
 from learner import config_file
 from learner.config import Config, ConfigError
@@ -76,12 +76,18 @@ def submit(config: Config) -> int:
             "outlives this command and its folder; take an absolute folder "
             "that the learner's node can write, or s3://… or gs://…"
         )
-    with _client(config.address) as client, parcel.packed() as folder:
+    with (
+        _client(config.address) as client,
+        parcel.packed(config.task) as folder,
+    ):
         # The job finds its own cluster.
         there = dataclasses.replace(config, address="")
         config_file.save(there, folder / "config.yaml")
         job = client.submit_job(
-            entrypoint="python -m experiments.main train --config config.yaml",
+            entrypoint=(
+                "python -m experiments.main train --config config.yaml"
+                + own_code.flag(config.task)
+            ),
             runtime_env={
                 "working_dir": str(folder),
                 "env_vars": {

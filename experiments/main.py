@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable
 
-from experiments import command_line
+from experiments import command_line, own_code
 from experiments.presets import PRESETS
 from learner.config import Config, ConfigError
 from learner.config_check import check
@@ -79,10 +79,11 @@ def _run(arguments: list[str]) -> int:
 def _train(arguments: list[str]) -> int:
     config = parse_train([a for a in arguments if a != "--submit"])
     check(config)
-    from actors import environment
+    own_code.allow(config.task, arguments)
+    from actors import environment, protocols
 
     try:
-        environment.check_protocol(config.environment.protocol)
+        protocols.check_protocol(config.environment.protocol)
         environment.spec(config.task, config.environment.protocol)
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from rich.console import Console
 
-from experiments import cluster, hosts, processes, room
+from experiments import cluster, hosts, own_code, processes, room
 from experiments.display import Display, make_display, returns_table
 from experiments.learner_actor import (
     object_store_bytes,
@@ -90,7 +90,7 @@ def _train_here(
 def _train_on_ray(
     config: Config, display: Display, stop: threading.Event
 ) -> Result:
-    cluster.connect(config.address, object_store_bytes(config))
+    cluster.connect(config.address, object_store_bytes(config), config.task)
     # The learner's process starts in another folder than this one.
     config = dataclasses.replace(config, out=absolute(config.folder))
     stop_on_signals(stop)  # after Ray has set a handler of its own
@@ -109,8 +109,8 @@ def _train_on_ray(
                 if restarts > config.learner.max_restarts:
                     raise RunError(
                         f"the learner died {restarts} times: {error}\ngo on "
-                        "from its last checkpoint with\n  bmg train --config "
-                        f"{config.folder}/config.yaml"
+                        "from its last checkpoint with\n"
+                        f"{_again(config, config.folder)}"
                     ) from error
                 print(
                     f"the learner died; starting it again ({restarts} of "
@@ -165,6 +165,12 @@ def _report(config: Config, result: Result) -> None:
     if not result.finished:
         console.print(
             f"saved at {result.frames:,} frames; go on with\n"
-            f"  bmg train --config {folder}/config.yaml",
+            f"{_again(config, folder)}",
             soft_wrap=True,
         )
+
+
+def _again(config: Config, folder: str) -> str:
+    """The command that goes on with a run."""
+    more = own_code.flag(config.task)
+    return f"  bmg train --config {folder}/config.yaml{more}"

@@ -227,7 +227,8 @@ class CheckpointConfig:
 class Config:
     """One run."""
 
-    # EnvPool's task, such as Pong-v5, Breakout-v5, Catch-v0, CartPole-v1.
+    # EnvPool's task, such as Pong-v5, Breakout-v5, Catch-v0, CartPole-v1; or an
+    # environment of your own, package.module:make, to be imported from here.
     task: str = "Pong-v5"
     # impala tunes nothing; stacx and bmg tune the loss's hyper-parameters.
     algorithm: Algorithm = "bmg"
@@ -270,8 +271,8 @@ class Config:
     @property
     def folder(self) -> str:
         """The run's folder."""
-        name = f"{self.task}-{self.algorithm}-{self.seed}".replace("/", "-")
-        return self.out or f"runs/{name}"
+        name = f"{self.task}-{self.algorithm}-{self.seed}"
+        return self.out or f"runs/{name.replace('/', '-').replace(':', '-')}"
 
     @property
     def heads(self) -> int:

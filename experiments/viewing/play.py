@@ -8,8 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from experiments import processes
-from experiments.viewing import record
+from experiments import trained
 from learner.config import ConfigError
 
 _KINDS = (".gif", ".mp4")
@@ -27,6 +26,9 @@ class PlayConfig:
     random: bool = False
     # Of the game and the actions; not one that the run trained with.
     seed: int = 10**9
+    # The run's task once more where it is an environment of your own, since it
+    # is code.
+    task: str = ""
 
 
 def main(arguments: list[str]) -> int:
@@ -44,16 +46,7 @@ def main(arguments: list[str]) -> int:
     folder = pathlib.Path(options.run)
     out = pathlib.Path(options.out or folder / "play.gif")
     _check(out)
-    trained = record.config_of(folder)
-    config = dataclasses.replace(
-        trained,
-        out=str(folder),
-        learner=dataclasses.replace(trained.learner, gpus=0.0, devices=1),
-    )
-    # glibc's and XLA's variables have to be there when a process starts.
-    processes.restart_with(
-        processes.learner_variables(config), "experiments.main"
-    )
+    config = trained.here(folder, options.task)
     import jax
 
     from actors.environment import Environment, spec

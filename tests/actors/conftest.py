@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actors.agent import Agent, AgentOutput
-from actors.environment import PROTOCOLS
+from actors.protocols import PROTOCOLS
 
 
 @pytest.fixture
