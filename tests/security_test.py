@@ -5,12 +5,17 @@ import os
 import pathlib
 import pickle
 import stat
+import sys
 
 import jax.numpy as jnp
 import pytest
 
+from experiments import main, own_code
+from experiments.atari57.study import Study, expand
 from experiments.cluster import protect_token
+from learner import config_file
 from learner.checkpoint import Checkpoints
+from learner.config import Config, ConfigError
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = "actors", "learner", "meta", "experiments", "benchmarks", "deploy"
@@ -94,3 +99,62 @@ def test_others_cannot_read_the_clusters_token(tmp_path, monkeypatch):
     os.chmod(token, 0o644)
     protect_token()
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
+
+
+@pytest.fixture
+def trap(tmp_path, monkeypatch):
+    """A run of a stranger, whose configuration names code that lies here."""
+    (tmp_path / "trap.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").touch()
+    config = Config(task="trap:make")
+    config_file.save(config, tmp_path / "run" / "config.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    monkeypatch.setenv("BMG_RESTARTED", "1")
+
+
+@pytest.mark.usefixtures("trap")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "--config", "run/config.yaml"],
+        ["train", "--config", "run/config.yaml", "--submit"],
+        ["evaluate", "run"],
+        ["play", "run"],
+    ],
+)
+def test_a_file_alone_has_no_code_imported(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main.main(command)
+    assert ended.value.code == 2
+    assert "add --task trap:make" in capsys.readouterr().err
+    # The same, named.
+    with pytest.raises(SystemExit) as ended:
+        main.main([*command, "--task", "trap:make"])
+    assert ended.value.code == "imported"
+
+
+@pytest.mark.usefixtures("trap")
+@pytest.mark.parametrize("command", ["evaluate", "play"])
+def test_another_task_than_the_runs_is_refused(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main.main([command, "run", "--task", "Pong-v5"])
+    assert ended.value.code == 2
+    assert "the run in run is of trap:make" in capsys.readouterr().err
+
+
+def test_a_study_names_no_code():
+    with pytest.raises(ConfigError, match="unknown game 'trap:make'"):
+        expand(Study(("trap:make",), 1, "quick", {"a": {}}), pathlib.Path())
+    changed = Study(("pong",), 1, "quick", {"a": {"task": "trap:make"}})
+    [planned] = expand(changed, pathlib.Path())
+    assert planned.config.task == "Pong-v5"
+
+
+def test_both_ways_to_write_the_flag_give_leave(monkeypatch):
+    monkeypatch.setattr("sys.path", [*sys.path])
+    own_code.allow("a.b:c", ["--task", "a.b:c"])
+    own_code.allow("a.b:c", ["--task=a.b:c"])
+    with pytest.raises(ConfigError):
+        own_code.allow("a.b:c", ["--task", "a.b:d"])

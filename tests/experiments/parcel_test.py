@@ -28,3 +28,22 @@ def test_the_code_that_travels_is_enough_and_no_more():
         )
         assert told.stdout.strip() == str(folder / "experiments" / "main.py")
     assert not pathlib.Path(folder).exists()
+
+
+def test_ones_own_code_travels_from_the_working_folder(tmp_path, monkeypatch):
+    for name in ("alone.py", "game/maze.py", "game/maps/a.csv", "game/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+
+    def more(task):
+        with parcel.packed(task) as folder:
+            files = {p.relative_to(folder) for p in folder.rglob("*.*")}
+        with parcel.packed() as folder:
+            files -= {p.relative_to(folder) for p in folder.rglob("*.*")}
+        return {str(path) for path in files}
+
+    assert more("alone:make") == {"alone.py"}
+    assert more("game.maze:Maze") == {"game/maze.py", "game/maps/a.csv"}
+    assert more("gymnasium.envs:make") == set()  # installed
+    assert more("Pong-v5") == set()

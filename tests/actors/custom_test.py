@@ -1,0 +1,258 @@
+"""Environments of one's own, against a literal loop over each copy."""
+
+import functools
+import sys
+import types
+
+import gymnasium
+import numpy as np
+import pytest
+
+from actors import custom
+from actors.environment import FIRST, LAST, MID, Environment, check_task, spec
+
+
+class Space:
+    """All that is asked of a space, without gymnasium."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+class Walk:
+    """A walk on a line from a random place; off its ends a game is over.
+
+    Cut short after 12 steps. The observation is one array, changed in place.
+    """
+
+    action_space = Space(n=3, start=-1)
+    observation_space = Space(shape=(2,), dtype=np.float64)
+    closed = 0
+
+    def reset(self, *, seed=None):
+        if seed is not None:
+            self._random = np.random.default_rng(seed)
+        self._at = np.array([self._random.integers(-2, 3), 0])
+        return self._at, {}
+
+    def step(self, action):
+        assert action in (-1, 0, 1)
+        self._at += action, 1
+        over = bool(abs(self._at[0]) > 3)
+        return self._at, float(self._at[0]), over, self._at[1] >= 12, {}
+
+    def close(self):
+        Walk.closed += 1
+
+
+class Pixels(Walk):
+    """The same, seen as bytes."""
+
+    observation_space = Space(shape=(1, 9, 2), dtype=np.uint8)
+
+    def reset(self, *, seed=None):
+        super().reset(seed=seed)
+        return self._seen(), {}
+
+    def step(self, action):
+        _, *others = super().step(action)
+        return self._seen(), *others
+
+    def _seen(self):
+        seen = np.zeros((1, 9, 2), np.uint8)
+        seen[0, self._at[0] + 4] = 255
+        return seen
+
+
+def cart_pole(limit):
+    return gymnasium.make("CartPole-v1", max_episode_steps=limit)
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    """Makes the task of something to call, in a module of its own."""
+    custom.read_spaces.cache_clear()
+    module = types.ModuleType("mine")
+    monkeypatch.setitem(sys.modules, "mine", module)
+
+    def task(make):
+        module.make = make
+        return "mine:make"
+
+    return task
+
+
+def make(task, *, copies=3, batch=3, seed=7, pictures=False):
+    return Environment(
+        task,
+        "impala",
+        num_envs=copies,
+        batch_size=batch,
+        num_threads=1,
+        seed=seed,
+        pictures=pictures,
+    )
+
+
+def told(env, actions, seed):
+    """What the steps of one copy have to say, by a plain loop over games."""
+    rows, observation = [], None
+    for action in [None, *actions]:
+        if observation is None:
+            observation, _ = env.reset(seed=seed)
+            rows.append((np.array(observation), FIRST, 0.0, 1.0))
+            seed = None
+            continue
+        observation, reward, terminated, truncated, _ = env.step(action)
+        end = terminated or truncated
+        kind = LAST if end else MID
+        rows.append((np.array(observation), kind, reward, 1.0 - terminated))
+        observation = None if end else observation
+    return rows
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("maker", "first"),
+    [
+        pytest.param(Walk, -1, id="walk"),
+        pytest.param(Pixels, -1, id="pixels"),
+        pytest.param(functools.partial(cart_pole, 15), 0, id="gymnasium"),
+    ],
+)
+def test_each_copy_is_played_as_if_alone(mine, maker, first, batch):
+    rng = np.random.default_rng(0)
+    actions = rng.integers(2, size=(3, 80)).astype(np.int32)
+    environment = make(mine(maker), batch=batch)
+    environment.reset()
+    done = [[] for _ in range(3)]
+    while min(map(len, done)) < 81:
+        step = environment.recv()
+        assert len(step.env_id) == batch
+        for at, copy in enumerate(step.env_id):
+            done[copy].append([field[at] for field in step[1:]])
+        given = [actions[c, min(len(done[c]) - 1, 79)] for c in step.env_id]
+        environment.send(np.array(given), step.env_id)
+    kinds = []
+    for copy in range(3):
+        expected = told(maker(), actions[copy] + first, seed=7 + copy)
+        for (seen, *row), (wanted, *rest) in zip(
+            done[copy][:81], expected, strict=True
+        ):
+            np.testing.assert_array_equal(seen, wanted.astype(seen.dtype))
+            np.testing.assert_array_equal(row, np.array(rest, np.float32))
+        kinds += [(kind, discount) for _, kind, _, discount in expected]
+    # Games that were over and games that were cut short.
+    assert {(LAST, 0.0), (LAST, 1.0), (FIRST, 1.0)} <= set(kinds)
+
+
+def test_what_is_no_byte_is_float32(mine):
+    assert spec(mine(Walk), "impala") == (3, (2,), np.float32, 1, 1)
+    custom.read_spaces.cache_clear()
+    environment = make(mine(Pixels))
+    assert environment.spec == (3, (1, 9, 2), np.uint8, 1, 1)
+    environment.reset()
+    assert environment.recv().observation.dtype == np.uint8
+
+
+def test_copies_differ_by_their_seed_alone(mine):
+    def starts(seed):
+        environment = make(mine(Walk), copies=8, batch=8, seed=seed)
+        environment.reset()
+        return environment.recv().observation[:, 0]
+
+    assert (starts(5)[1:] == starts(6)[:-1]).all()
+    assert len(set(starts(5))) > 1
+
+
+def test_every_copy_is_closed(mine):
+    environment = make(mine(Walk))
+    Walk.closed = 0
+    environment.close()
+    assert Walk.closed == 3
+
+
+def test_pictures_are_the_environments_own_or_none(mine):
+    class Painter(Walk):
+        def __init__(self, render_mode=None):
+            self._mode = render_mode
+
+        def render(self):
+            return np.zeros((4, 5, 3)) if self._mode == "rgb_array" else None
+
+    assert make(mine(Walk), pictures=True).pictures() is None
+    assert make(mine(Painter), pictures=True).pictures().shape == (3, 4, 5, 3)
+    assert make(mine(Painter)).pictures() is None
+
+
+class Several(Walk):
+    action_space = gymnasium.spaces.MultiBinary(3)
+
+
+class Continuous(Walk):
+    action_space = gymnasium.spaces.Box(0, 1)
+
+
+class Number(Walk):
+    observation_space = gymnasium.spaces.Discrete(4)
+
+
+class Growing(Walk):
+    def step(self, action):
+        observation, *others = super().step(action)
+        return np.append(observation, 0), *others
+
+
+class OldGym(Walk):
+    def step(self, action):
+        observation, reward, over, _, info = super().step(action)
+        return observation, reward, over, info
+
+
+class Broken(Walk):
+    def reset(self, *, seed=None):
+        raise OSError("no simulator\nhere")
+
+
+@pytest.mark.parametrize(
+    ("maker", "said"),
+    [
+        (Continuous, r"actions Box\(.*only discrete"),
+        (Several, r"actions MultiBinary\(3\): only discrete"),
+        (Number, r"observations Discrete\(4\): only arrays"),
+        (Growing, r"the shape \(3,\); its space says \(2,\)"),
+        (OldGym, r"cannot be played \(ValueError: not enough values"),
+        (Broken, r"cannot be played \(OSError: no simulator\):"),
+        (object, r"cannot be played \(AttributeError: .*action_space"),
+        (lambda size: Walk(), r"cannot be played \(TypeError: .*'size'"),
+    ],
+)
+def test_what_cannot_be_played_is_told_before_the_run(mine, maker, said):
+    with pytest.raises(ValueError, match=rf"'mine:make'.*{said}") as refused:
+        spec(mine(maker), "impala")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ("exmples.learning_rate:x", "'exmples'.*; nearest: examples.learning_"),
+        ("examples.learning_rat:x", "nearest: examples.learning_rate"),
+        ("examples.gymnasium_environment:Mase", "'Mase'; nearest: Maze"),
+        ("examples.gymnasium_environment:LIMIT", "nothing to call by the name"),
+        (":make", "Empty module name"),
+    ],
+)
+def test_what_cannot_be_found_is_told_with_the_nearest(task, said):
+    with pytest.raises(ValueError, match=said):
+        check_task(task)
+
+
+def test_a_module_that_raises_is_named_with_its_reason(tmp_path, monkeypatch):
+    (tmp_path / "mine_lacks.py").write_text("import no_such_library")
+    (tmp_path / "mine_raises.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="No module named 'no_such_library'.$"):
+        check_task("mine_lacks:make")
+    with pytest.raises(ValueError, match="ZeroDivisionError: division by zero"):
+        check_task("mine_raises:make")
