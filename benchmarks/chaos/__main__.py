@@ -66,9 +66,11 @@ def _try(fault: Fault, number: int) -> Outcome:
         return Outcome(fault.name, number, False, 0.0, 0, note)
     kind = HostsTraining if fault.hosts else Training
     with tempfile.TemporaryDirectory() as place:
+        logs, disk = pathlib.Path(place), pathlib.Path(place, "disk")
+        disk.mkdir()
         if fault.room:
-            _mount(place, fault.room)
-        training = kind(pathlib.Path(place, "run"), (*SMALL, *fault.flags))
+            _mount(disk, fault.room)
+        training = kind(disk / "run", (*SMALL, *fault.flags), logs)
         try:
             seconds, lost = _hurt(fault, training)
             return Outcome(fault.name, number, True, seconds, lost, "")
@@ -78,7 +80,7 @@ def _try(fault: Fault, number: int) -> Outcome:
         finally:
             training.end()
             if fault.room:
-                subprocess.run(["umount", "-l", place], check=False)
+                subprocess.run(["umount", "-l", disk], check=False)
 
 
 def _hurt(fault: Fault, training: Training) -> tuple[float, int]:
@@ -90,9 +92,9 @@ def _hurt(fault: Fault, training: Training) -> tuple[float, int]:
     return seconds, lost
 
 
-def _mount(place: str, room: int) -> None:
+def _mount(place: pathlib.Path, room: int) -> None:
     options = f"size={room}m"
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place]
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
     subprocess.run(command, check=True)
 
 

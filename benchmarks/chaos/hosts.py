@@ -1,6 +1,7 @@
 """A run whose actors play on other hosts than its learner. Needs root."""
 
 import contextlib
+import os
 import pathlib
 import signal
 import subprocess
@@ -25,9 +26,13 @@ class HostsTraining(Training):
     `far` is the one that faults are done to.
     """
 
-    def __init__(self, folder: pathlib.Path, flags: Sequence[str] = SMALL):
-        super().__init__(folder, (*flags, *_FLAGS))
-        self._logs = folder.parent
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        flags: Sequence[str] = SMALL,
+        logs: pathlib.Path | None = None,
+    ):
+        super().__init__(folder, (*flags, *_FLAGS), logs)
         with contextlib.ExitStack() as stack:
             stack.enter_context(Network())
             self._learn = _kept(stack, Host("learn", 1))
@@ -50,7 +55,9 @@ class HostsTraining(Training):
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Asks it to save and end; nsenter hands no signals on."""
-        self.kill("experiments.main", number)
+        inside = set(self.processes("experiments.main")) - {self.process.pid}
+        for process in inside:
+            os.kill(process, number)
         return self.process.wait(120)
 
     def end(self) -> None:

@@ -35,12 +35,19 @@ class Training:
     Args:
       folder: of the run.
       flags: of `bmg train`.
+      logs: folder for what it prints; the run's parent if none is given.
     """
 
-    def __init__(self, folder: pathlib.Path, flags: Sequence[str] = SMALL):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        flags: Sequence[str] = SMALL,
+        logs: pathlib.Path | None = None,
+    ):
         self.folder = folder
         self.trigger = folder.with_name(f"{folder.name}.trigger")
         self.flags = tuple(flags)
+        self._logs = logs or folder.parent
         self._mark = uuid.uuid4().hex
         self._starts = 0
 
@@ -55,9 +62,7 @@ class Training:
     def launch(self) -> subprocess.Popen:
         """Starts it and does not wait."""
         self._starts += 1
-        self._output = self.folder.with_name(
-            f"{self.folder.name}-{self._starts}.txt"
-        )
+        self._output = self._logs / f"{self.folder.name}-{self._starts}.txt"
         command = [
             *(sys.executable, "-m", "experiments.main", "train"),
             *(*self.flags, "--out", str(self.folder)),
