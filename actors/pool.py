@@ -252,8 +252,8 @@ class RayPool:
         self._failures[slot] += 1
         if self._failures[slot] >= self._max_failures:
             raise PoolError(
-                f"an actor failed {self._failures[slot]} times in a row and "
-                f"no other delivers; the last failure: {error}"
+                f"an actor failed, failures in a row: {self._failures[slot]}, "
+                f"and no other delivers; the last failure: {error}"
             ) from error
         self._replaced += 1
         stale = [ref for ref, r in self._pending.items() if r.slot == slot]

@@ -20,6 +20,7 @@ from benchmarks.row import Row
 from benchmarks.stage import BenchConfig, Name, Torso, config
 from experiments import command_line, processes
 from learner import config_file
+from learner.counted import counted
 
 PRESETS = {
     "full": BenchConfig,
@@ -36,13 +37,7 @@ PRESETS = {
 
 def main(arguments: list[str]) -> int:
     """Measures, prints a table, writes JSON; 1 if a stage failed."""
-    options = command_line.parse(
-        arguments,
-        PRESETS,
-        default="full",
-        command="bmg bench",
-        what="Measures every stage, and all together.",
-    )
+    options = parse(arguments)
     for pair in options.pairs:
         stage.pair(pair)  # refuses before anything runs
     console = Console()
@@ -67,6 +62,17 @@ def main(arguments: list[str]) -> int:
         )
     console.print(_table(rows))
     return 1 if failed else 0
+
+
+def parse(arguments: list[str]) -> BenchConfig:
+    """The preset, then the file, then the flags; later ones win."""
+    return command_line.parse(
+        arguments,
+        PRESETS,
+        default="full",
+        command="bmg bench",
+        what="Measures every stage, and all together.",
+    )
 
 
 def _jobs(options: BenchConfig) -> Iterator[tuple[Name, Torso]]:
@@ -137,7 +143,7 @@ def with_bound(row: Row, rows: list[Row]) -> Row:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(title=f"bmg bench, {os.cpu_count()} cores")
+    table = Table(title=f"bmg bench, {counted(os.cpu_count() or 1, 'core')}")
     for name in ("stage", "what", "rate", "unit", "ratio", "of", "note"):
         right = name in ("rate", "ratio")
         table.add_column(name, justify="right" if right else "left")

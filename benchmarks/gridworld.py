@@ -26,6 +26,7 @@ from experiments.gridworld.build import Setting
 from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
 from experiments.gridworld.presets import paper
 from experiments.gridworld.variants import Variant
+from learner.counted import counted
 
 _HIDDEN = 256
 _FORWARD = 2 * (
@@ -126,7 +127,9 @@ def _peak(seconds: float) -> float:
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     devices = len(jax.devices())
-    table = Table(title=f"environment steps over all seeds, {devices} devices")
+    table = Table(
+        title=f"environment steps over all seeds, {counted(devices, 'device')}"
+    )
     for name in ("variant", "lanes", "steps/s", "GFLOP/s", "peak", "share"):
         table.add_column(name, justify="left" if name == "variant" else "right")
     for row in rows:

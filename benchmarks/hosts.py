@@ -20,6 +20,7 @@ import tyro
 from benchmarks import record
 from experiments import processes
 from learner.config import Algorithm, Config, LearnerConfig, NetworkConfig
+from learner.counted import counted
 
 # Hosts, and devices of each.
 _LAYOUTS = ((1, 1), (1, 2), (2, 1))
@@ -59,7 +60,7 @@ def main() -> None:
     samples = options.batch * LearnerConfig().unroll_length
     rows = {}
     for (hosts, devices), times in seconds.items():
-        name = f"{hosts} hosts x {devices} devices"
+        name = f"{counted(hosts, 'host')} x {counted(devices, 'device')}"
         rows[name] = [samples / each for each in times]
         middle = statistics.median(rows[name])
         print(f"{name}: {middle:,.0f} samples/s")

@@ -16,6 +16,7 @@ from benchmarks.recorded import random_unroll, with_frames_of
 from benchmarks.row import Row
 from benchmarks.timing import per_second
 from experiments import processes
+from learner.counted import counted
 
 PyTree = Any
 _IN_FLIGHT = 2
@@ -72,7 +73,7 @@ def _rows(
                 f"{rate * packed / 1e6:,.0f} MB/s, "
                 f"{rate * columns * (rows - 1):,.0f} agent steps/s"
             )
-        what = f"{count} actors, {kind}"
+        what = f"{counted(count, 'actor')}, {kind}"
         yield Row("transport", what, rate, "unrolls/s", note=note)
 
 

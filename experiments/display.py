@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from learner.config import Config
+from learner.counted import counted
 from learner.progress import Progress
 
 _PLAIN_SECONDS = 10.0
@@ -90,7 +91,8 @@ def plain_line(progress: Progress) -> str:
         f"{progress.frames:>11,} frames ({share:4.0%})  "
         f"{progress.frames_per_second:>8,.0f} frames/s  "
         f"left {time_left(progress):>8}  "
-        f"return {_return(progress):>8} ({progress.episodes} episodes)  "
+        f"return {_return(progress):>8} "
+        f"({counted(progress.episodes, 'episode')})  "
         f"update {progress.updates:,}  lag {progress.lag:.1f}  "
         f"actors {_actors(progress)}"
     )
@@ -136,7 +138,7 @@ def _panel(config: Config, progress: Progress) -> Group:
     )
     facts.add_row(
         "return (last 100)",
-        f"{_return(progress)} of {progress.episodes} episodes",
+        f"{_return(progress)} of {counted(progress.episodes, 'episode')}",
         "time left",
         time_left(progress),
     )
@@ -150,7 +152,7 @@ def _panel(config: Config, progress: Progress) -> Group:
         "actors",
         _actors(progress),
         "learner waits",
-        f"{progress.wait_share:.0%}, {progress.waiting} batches ready",
+        f"{progress.wait_share:.0%}, batches ready: {progress.waiting}",
     )
     return Group(facts, bar, _hyperparams(progress))
 

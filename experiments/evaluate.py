@@ -37,16 +37,7 @@ class EvaluateConfig:
 
 def main(arguments: list[str]) -> int:
     """Plays, appends to RUN/evaluations.csv, prints a table."""
-    options = tyro.cli(
-        EvaluateConfig,
-        args=arguments,
-        prog="bmg evaluate",
-        description=(
-            "Plays whole games with the policy of a run's newest checkpoint "
-            "and writes the scores to RUN/evaluations.csv. Example: bmg "
-            "evaluate runs/Pong-v5-bmg-1 --protocol sticky --episodes 20"
-        ),
-    )
+    options = parse(arguments)
     if options.episodes < 1:
         raise ConfigError(f"episodes = {options.episodes}: must be at least 1")
     folder = pathlib.Path(options.run)
@@ -63,6 +54,19 @@ def main(arguments: list[str]) -> int:
     evaluations.add(folder, played)
     _show(config, protocol, frames, [game.episode_return for game in games])
     return 0
+
+
+def parse(arguments: list[str]) -> EvaluateConfig:
+    """Reads the flags."""
+    return tyro.cli(
+        EvaluateConfig,
+        args=arguments,
+        prog="bmg evaluate",
+        description=(
+            "Plays whole games with the policy of a run's newest checkpoint "
+            "and writes the scores to RUN/evaluations.csv."
+        ),
+    )
 
 
 def _environment(config: Config, wanted: str) -> str:

@@ -111,7 +111,7 @@ def submit(config: Config) -> int:
 
 def status(arguments: list[str]) -> int:
     """A table of our jobs, or of one."""
-    options = _parse(StatusConfig, "status", arguments)
+    options = parse_status(arguments)
     with _client(options.address) as client:
         jobs = _ours(client)
     if options.job:
@@ -139,7 +139,7 @@ def status(arguments: list[str]) -> int:
 
 def logs(arguments: list[str]) -> int:
     """What the job printed; with --follow until it ends, with its outcome."""
-    options = _parse(LogsConfig, "logs", arguments)
+    options = parse_logs(arguments)
     with _client(options.address) as client:
         _find(options.job, _ours(client))
         if not options.follow:
@@ -153,7 +153,7 @@ def logs(arguments: list[str]) -> int:
 
 def stop(arguments: list[str]) -> int:
     """Asks a job's run to save and stop; returns once it has ended."""
-    options = _parse(JobConfig, "stop", arguments)
+    options = parse_stop(arguments)
     with _client(options.address) as client:
         job = _find(options.job, _ours(client))
         if not job.status.is_terminal():
@@ -166,6 +166,21 @@ def stop(arguments: list[str]) -> int:
             job = client.get_job_info(options.job)
     print(f"job {options.job}: {job.status.value.lower()}")
     return 0
+
+
+def parse_status(arguments: list[str]) -> StatusConfig:
+    """Reads the flags of `bmg status`."""
+    return _parse(StatusConfig, "status", arguments)
+
+
+def parse_logs(arguments: list[str]) -> LogsConfig:
+    """Reads the flags of `bmg logs`."""
+    return _parse(LogsConfig, "logs", arguments)
+
+
+def parse_stop(arguments: list[str]) -> JobConfig:
+    """Reads the flags of `bmg stop`."""
+    return _parse(JobConfig, "stop", arguments)
 
 
 def _parse(kind: type, command: str, arguments: list[str]) -> Any:

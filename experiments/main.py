@@ -1,12 +1,12 @@
 """The command line: `bmg COMMAND …`."""
 
 import difflib
-import functools
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-from experiments import command_line, own_code
+from experiments import command_line, examples, own_code
 from experiments.presets import PRESETS
 from learner.config import Config, ConfigError
 from learner.config_check import check
@@ -29,8 +29,9 @@ usage: bmg COMMAND …
   gridworld  the paper's grid worlds: bmg gridworld --preset quick
   few-shot   BMG and MAML on tasks of few examples: bmg few-shot --data sinusoid
   bench      how fast each stage is here: bmg bench --preset check
+  completion makes the shell complete all this: bmg completion bash
 
-`bmg COMMAND --help` lists every setting.
+`bmg COMMAND --help` lists every setting, and ends with examples.
 """
 
 
@@ -53,30 +54,62 @@ def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE)
         return 0
-    command, *rest = arguments
-    commands: dict[str, Callable[[list[str]], int]] = {
-        "train": _train,
-        "status": functools.partial(_job, "status"),
-        "logs": functools.partial(_job, "logs"),
-        "stop": functools.partial(_job, "stop"),
-        "evaluate": _evaluate,
-        "runs": functools.partial(_view, "runs"),
-        "page": functools.partial(_view, "run_page"),
-        "play": functools.partial(_view, "play"),
-        "compare": functools.partial(_view, "compare"),
-        "sweep": _sweep,
-        "report": _report,
-        "gridworld": _gridworld,
-        "few-shot": _few_shot,
-        "bench": _bench,
-    }
-    if command not in commands:
-        close = difflib.get_close_matches(command, commands, n=1, cutoff=0.0)
-        raise ConfigError(f"unknown command {command!r}; nearest: {close[0]}")
-    return commands[command](rest)
+    name, *rest = arguments
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.0)
+        raise ConfigError(f"unknown command {name!r}; nearest: {close[0]}")
+    try:
+        return COMMANDS[name].run(rest)
+    except SystemExit as ended:
+        if ended.code == 0 and {"-h", "--help"} & set(rest):
+            print(examples.text(name), end="")
+        raise
 
 
-def _train(arguments: list[str]) -> int:
+class Command(NamedTuple):
+    """Where a command is; its module is imported when it is called for."""
+
+    module: str
+    main: str = "main"  # runs it
+    parse: str = "parse"  # reads its flags; returns its configuration
+    switches: tuple[str, ...] = ()  # beside those flags
+
+    def run(self, arguments: list[str]) -> int:
+        """Runs it; returns the exit code."""
+        return getattr(importlib.import_module(self.module), self.main)(
+            arguments
+        )
+
+    def parser(self) -> Callable[[list[str]], Any]:
+        """What reads its flags."""
+        return getattr(importlib.import_module(self.module), self.parse)
+
+    def presets(self) -> Iterable[str]:
+        """Names of its presets, if it has any."""
+        return getattr(importlib.import_module(self.module), "PRESETS", ())
+
+
+COMMANDS = {
+    "train": Command("experiments.main", "train", "parse_train", ("submit",)),
+    "status": Command("experiments.jobs", "status", "parse_status"),
+    "logs": Command("experiments.jobs", "logs", "parse_logs"),
+    "stop": Command("experiments.jobs", "stop", "parse_stop"),
+    "evaluate": Command("experiments.evaluate"),
+    "runs": Command("experiments.viewing.runs"),
+    "page": Command("experiments.viewing.run_page"),
+    "play": Command("experiments.viewing.play"),
+    "compare": Command("experiments.viewing.compare"),
+    "sweep": Command("experiments.atari57.sweep"),
+    "report": Command("experiments.atari57.report"),
+    "gridworld": Command("experiments.gridworld.run"),
+    "few-shot": Command("experiments.few_shot.run"),
+    "bench": Command("benchmarks.bench"),
+    "completion": Command("experiments.completion"),
+}
+
+
+def train(arguments: list[str]) -> int:
+    """`bmg train`."""
     config = parse_train([a for a in arguments if a != "--submit"])
     check(config)
     own_code.allow(config.task, arguments)
@@ -91,57 +124,9 @@ def _train(arguments: list[str]) -> int:
         from experiments import jobs
 
         return jobs.submit(config)
-    from experiments import train
+    from experiments import train as driver
 
-    return train.train(config)
-
-
-def _job(command: str, arguments: list[str]) -> int:
-    from experiments import jobs
-
-    return getattr(jobs, command)(arguments)
-
-
-def _evaluate(arguments: list[str]) -> int:
-    from experiments import evaluate
-
-    return evaluate.main(arguments)
-
-
-def _view(module: str, arguments: list[str]) -> int:
-    return importlib.import_module(f"experiments.viewing.{module}").main(
-        arguments
-    )
-
-
-def _sweep(arguments: list[str]) -> int:
-    from experiments.atari57 import sweep
-
-    return sweep.main(arguments)
-
-
-def _report(arguments: list[str]) -> int:
-    from experiments.atari57 import report
-
-    return report.main(arguments)
-
-
-def _gridworld(arguments: list[str]) -> int:
-    from experiments.gridworld import run
-
-    return run.main(arguments)
-
-
-def _few_shot(arguments: list[str]) -> int:
-    from experiments.few_shot import run
-
-    return run.main(arguments)
-
-
-def _bench(arguments: list[str]) -> int:
-    from benchmarks import bench
-
-    return bench.main(arguments)
+    return driver.train(config)
 
 
 def parse_train(arguments: list[str]) -> Config:

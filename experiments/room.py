@@ -10,6 +10,7 @@ from ray.autoscaler.sdk import request_resources
 
 from experiments.hosts import bundle, filled
 from learner.config import Config, ConfigError
+from learner.counted import counted
 from learner.progress import Progress
 
 # Until a run says what it waits for, and until it says it again.
@@ -91,7 +92,8 @@ def check_nodes(config: Config, nodes: Sequence[Node]) -> None:
         f"learner.cpus = {learner.cpus:g} "
         f"{f'on learner.hosts = {learner.hosts} ' * (learner.hosts > 1)}"
         f"{'and evaluation beside training ' * evaluating}needs "
-        f"{needed:g} cores, the cluster has {cores:g} on {len(nodes)} nodes: "
+        f"{counted(needed, 'core')}, the cluster has {cores:g} on "
+        f"{counted(len(nodes), 'node')}: "
         f"{remedy}, or fewer --actors.cpus"
     )
 
@@ -143,15 +145,15 @@ class Waiting:
         actors, learner = self._config.actors, self._config.learner
         if progress == Progress():
             what = (
-                f"the learner, which asks for {learner.cpus:g} cores, "
-                f"{learner.gpus:g} GPUs and {learner.tpus:g} TPU chips on one "
-                "node"
+                f"the learner, which asks for {counted(learner.cpus, 'core')}, "
+                f"{counted(learner.gpus, 'GPU')} and "
+                f"{counted(learner.tpus, 'TPU chip')} on one node"
             )
         else:
             what = (
                 f"actors: {progress.actors} of {actors.min or actors.count} "
                 f"play, {progress.starting} start or ask for "
-                f"{actors.cpus:g} cores each"
+                f"{counted(actors.cpus, 'core')} each"
             )
         there, free = ray.cluster_resources(), ray.available_resources()
         has = ", ".join(
@@ -159,7 +161,8 @@ class Waiting:
             for name in ("CPU", "GPU", "TPU")
             if name == "CPU" or name in there
         )
-        return f"waiting for {what}; {len(_alive())} nodes with {has}"
+        nodes = counted(len(_alive()), "node")
+        return f"waiting for {what}; {nodes} with {has}"
 
 
 def _alive() -> list[Node]:

@@ -21,6 +21,7 @@ from experiments.learner_actor import (
 )
 from experiments.signals import stop_on_signals
 from learner.config import Config
+from learner.counted import counted
 from learner.progress import HostLostError, Progress, Result, RunError
 from learner.remote import Folder, absolute
 
@@ -108,8 +109,8 @@ def _train_on_ray(
                 restarts += 1
                 if restarts > config.learner.max_restarts:
                     raise RunError(
-                        f"the learner died {restarts} times: {error}\ngo on "
-                        "from its last checkpoint with\n"
+                        f"the learner died {counted(restarts, 'time')}: "
+                        f"{error}\ngo on from its last checkpoint with\n"
                         f"{_again(config, config.folder)}"
                     ) from error
                 print(

@@ -18,6 +18,7 @@ import tensorboardX
 
 from actors.episode import Episode
 from learner import evaluations
+from learner.counted import counted
 
 T = TypeVar("T")
 Report = Callable[[str], None]
@@ -163,7 +164,9 @@ def _readable(
         except (KeyError, TypeError, ValueError):
             broken += 1
     if broken:
-        report(f"{path}: {broken} lines cannot be read and are left out")
+        report(
+            f"{path}: {counted(broken, 'line')} left out, which cannot be read"
+        )
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from actors.pool import PoolStatus
 from learner.config import Config
+from learner.counted import counted
 from learner.evaluator import Evaluation
 from learner.hosts import Word
 from learner.metrics import Metrics, Unwritten, flatten, read_episodes
@@ -143,7 +144,8 @@ class Monitor:
             self.say(f"no evaluation {at}: {ended.failure}")
             return
         mean = statistics.fmean(g.episode_return for g in ended.games)
-        self.say(f"{len(ended.games)} games of the policy {at}: {mean:.2f}")
+        games = counted(len(ended.games), "game")
+        self.say(f"{games} of the policy {at}: {mean:.2f}")
         self._progress = self._progress._replace(evaluation_return=mean)
 
     def flush(self) -> None:

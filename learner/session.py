@@ -14,6 +14,7 @@ from actors.transition import Unroll
 from learner import build, evaluator
 from learner.checkpoint import Checkpoints, NoCheckpoints
 from learner.config import Config
+from learner.counted import counted
 from learner.evaluator import Evaluator
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
 from learner.hosts import Host, Word
@@ -171,9 +172,9 @@ class Session:
         in_a_row = int(metrics["skipped_in_a_row"])
         if in_a_row >= self._config.learner.max_skipped:
             raise RunError(
-                f"{in_a_row} updates in a row were not finite (loss, gradient "
-                f"or meta-gradient); stopped at {self._frames:,} frames. The "
-                "last checkpoint is from before. A lower "
+                f"{counted(in_a_row, 'update')} in a row not finite (loss, "
+                f"gradient or meta-gradient); stopped at {self._frames:,} "
+                "frames. The last checkpoint is from before. A lower "
                 "--optimiser.learning-rate or --meta.learning-rate may help"
             )
 

@@ -237,7 +237,7 @@ def _check_length(window: Sequence[Batch], size: int) -> None:
     # Slices of a shorter window would quietly make a shorter bootstrap, and a
     # batch that was not put in a list would be taken for its own fields.
     if len(window) != size:
-        raise ValueError(f"{len(window)} batches: a step takes {size}")
+        raise ValueError(f"batches: {len(window)}, a step takes {size}")
 
 
 def _at_least(name: str, value: int, minimum: int) -> None:

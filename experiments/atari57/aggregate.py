@@ -11,6 +11,7 @@ from experiments.atari57 import protocols
 from experiments.atari57.curves import Curve
 from experiments.atari57.scores import human_normalised, references
 from learner.config import ConfigError
+from learner.counted import counted
 
 _RESAMPLES = 2_000
 
@@ -80,7 +81,9 @@ def _scores(
     seeds = max(map(len, by_game.values()), default=0)
     for game, values in by_game.items():
         if len(values) < seeds:
-            apart.append(f"{agent}, {game}: {len(values)} of {seeds} seeds")
+            apart.append(
+                f"{agent}, {game}: {len(values)} of {counted(seeds, 'seed')}"
+            )
     games = tuple(g for g in references() if len(by_game.get(g, ())) == seeds)
     games = games if seeds else ()
     raw = np.array([by_game[game] for game in games]).reshape(-1, seeds).T

@@ -9,6 +9,7 @@ from experiments.atari57 import aggregate, protocols
 from experiments.atari57.aggregate import Estimate, Scores
 from experiments.atari57.curves import Curve, Hyperparams
 from experiments.atari57.scores import MEDIANS, references
+from learner.counted import counted
 
 matplotlib.use("Agg")
 
@@ -30,7 +31,7 @@ def medians(
         ours = [c for c in curves if c.agent == scores.agent]
         seeds = aggregate.median_curve(ours, scores.games, frames)
         if seeds.size:
-            label = f"{scores.agent}, {len(scores.games)} games"
+            label = f"{scores.agent}, {counted(len(scores.games), 'game')}"
             _shade(axis, frames, seeds, label)
     # Medians over 57 games say nothing of some of them.
     whole = any(len(s.games) == len(references()) for s in found)
@@ -127,7 +128,7 @@ def distribution(found: Sequence[Scores]) -> Figure | None:
     figure, axis = plt.subplots(figsize=(1.5 + 1.3 * len(found), 4))
     shares = means[:, above] / best[above]
     axis.boxplot(shares.T, tick_labels=[s.agent for s in found], whis=(5, 95))
-    axis.set_ylabel(f"share of the best agent, {above.sum()} games")
+    axis.set_ylabel(f"share of the best agent, {counted(above.sum(), 'game')}")
     return _finish(figure, [axis], frames=False, percent=True)
 
 

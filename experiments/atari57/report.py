@@ -26,6 +26,7 @@ from experiments.atari57.scores import (
     references,
 )
 from learner.config import ConfigError
+from learner.counted import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,16 +49,7 @@ class ReportConfig:
 
 def main(arguments: list[str]) -> int:
     """Reads runs, writes the report, prints what it comes to."""
-    config = tyro.cli(
-        ReportConfig,
-        args=arguments,
-        prog="bmg report",
-        description=(
-            "Human-normalised scores of runs, their curves, and what was "
-            "published. Writes report.html, figures (PNG, PDF) and CSV. "
-            "Example: bmg report runs/sweep peers.csv --out runs/report"
-        ),
-    )
+    config = parse(arguments)
     _check(config)
     found, tuned = curves.find(config.runs)
     if not found:
@@ -85,6 +77,19 @@ def main(arguments: list[str]) -> int:
         plt.close(figure)
     _show(first, said, apart, folder)
     return 0
+
+
+def parse(arguments: list[str]) -> ReportConfig:
+    """Reads the flags."""
+    return tyro.cli(
+        ReportConfig,
+        args=arguments,
+        prog="bmg report",
+        description=(
+            "Human-normalised scores of runs, their curves, and what was "
+            "published. Writes report.html, figures (PNG, PDF) and CSV."
+        ),
+    )
 
 
 def _draw(
@@ -132,9 +137,10 @@ def _summary(found: Sequence[Curve], scored: Sequence[Scores]) -> Iterable[str]:
         whole = len(scores.games) == len(references())
         yield (
             f"{scores.agent}: {len(scores.games)} of {len(references())} games"
-            f" x {len(scores.raw)} seeds, {budget:,} frames each"
+            f" x {counted(len(scores.raw), 'seed')}, {budget:,} frames each"
             f"{'' if whole else ' (partial: aggregates are over these games)'}"
-            f"; {len(ours)} runs, {frames:,.0f} frames of whole episodes."
+            f"; {counted(len(ours), 'run')}, {frames:,.0f} frames of whole "
+            "episodes."
         )
 
 

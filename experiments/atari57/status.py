@@ -10,6 +10,7 @@ from experiments.atari57.estimate import Estimate
 from experiments.atari57.ledger import Record
 from experiments.atari57.study import Planned
 from experiments.display import hours
+from learner.counted import counted
 from learner.progress import Progress
 
 
@@ -58,7 +59,8 @@ def show_plan(
         table.add_row(run.name, f"{run.config.frames:,}", state)
     console.print(table)
     console.print(
-        f"{needed.runs} of {len(planned)} runs to do, {needed.frames:,} "
+        f"{needed.runs} of {counted(len(planned), 'run')} to do, "
+        f"{needed.frames:,} "
         f"frames, up to {needed.disk / 2**30:,.1f} GiB on disk"
     )
     if needed.hours is None:
@@ -80,6 +82,8 @@ def show_end(folder: pathlib.Path, records: Mapping[str, Record]) -> int:
             soft_wrap=True,
         )
     done = sum(record.state == "done" for record in records.values())
-    console.print(f"{done} of {len(records)} runs done, {len(failed)} failed")
+    console.print(
+        f"{done} of {counted(len(records), 'run')} done, {len(failed)} failed"
+    )
     console.print(f"report  bmg report {folder}", soft_wrap=True)
     return 1 if failed else 0

@@ -24,6 +24,7 @@ from experiments.atari57.scheduler import Job, Launched
 from experiments.atari57.study import STUDIES, Planned, expand, find
 from experiments.signals import stop_on_signals
 from learner.config import ConfigError
+from learner.counted import counted
 from learner.lock import Lock
 from learner.progress import Progress
 
@@ -55,16 +56,7 @@ class SweepConfig:
 
 def main(arguments: list[str]) -> int:
     """Runs what is left of a study; 1 if runs failed, 130 if it was stopped."""
-    options = tyro.cli(
-        SweepConfig,
-        args=arguments,
-        prog="bmg sweep",
-        description=(
-            f"Runs a study ({', '.join(STUDIES)}, or a file) on a Ray cluster. "
-            "Killed and started again it goes on. Example: bmg sweep --study "
-            "smoke --out runs/smoke, then bmg report runs/smoke"
-        ),
-    )
+    options = parse(arguments)
     folder, planned = _plan(options)
     records = {run.name: ledger.read(folder / run.name) for run in planned}
     left = [r for r in planned if _left(records[r.name], options.retries)]
@@ -91,6 +83,19 @@ def main(arguments: list[str]) -> int:
         if stopped:
             return 130
     return status.show_end(folder, records)
+
+
+def parse(arguments: list[str]) -> SweepConfig:
+    """Reads the flags."""
+    return tyro.cli(
+        SweepConfig,
+        args=arguments,
+        prog="bmg sweep",
+        description=(
+            f"Runs a study ({', '.join(STUDIES)}, or a file) on a Ray cluster. "
+            "Killed and started again it goes on."
+        ),
+    )
 
 
 def _plan(options: SweepConfig) -> tuple[pathlib.Path, list[Planned]]:
@@ -211,7 +216,7 @@ class Sweep:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         state: ledger.State = "waiting" if again else "failed"
         self._write(job, Record(state, failures, reason))
-        self._say(f"failed {job.name} ({failures} times): {reason}")
+        self._say(f"failed {job.name} ({counted(failures, 'time')}): {reason}")
         return again
 
     def _write(self, job: Job, record: Record) -> None:

@@ -15,6 +15,7 @@ from experiments.few_shot.variants import check
 from experiments.study_bar import study_bar, teller
 from learner import config_file
 from learner.config import ConfigError
+from learner.counted import counted
 from learner.lock import Lock
 
 # What may differ between a study and its continuation: it can grow.
@@ -48,8 +49,8 @@ def main(arguments: list[str]) -> int:
     for row in rows:
         if row.diverged:
             console.print(
-                f"{row.variant.name}: {row.diverged} scores of test tasks are "
-                "not finite, and left out",
+                f"{row.variant.name}: left out for not being finite: "
+                f"{counted(row.diverged, 'score')} of test tasks",
                 soft_wrap=True,
             )
     console.print(f"study   {folder}", soft_wrap=True)
@@ -117,6 +118,6 @@ def _table(config: FewShotConfig, rows) -> Table:
 def _title(config: FewShotConfig) -> str:
     what = "mean squared error" if config.data == "sinusoid" else "accuracy"
     return (
-        f"{config.data}: {what} on {config.test_tasks} test tasks after "
-        f"{config.test_updates} updates"
+        f"{config.data}: {what} on {counted(config.test_tasks, 'test task')} "
+        f"after {counted(config.test_updates, 'update')}"
     )

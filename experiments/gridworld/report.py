@@ -14,6 +14,7 @@ import scipy.stats
 from experiments.gridworld import curves
 from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.variants import Variant, expand
+from learner.counted import counted
 
 matplotlib.use("Agg")
 
@@ -201,7 +202,7 @@ def _label(row: Row) -> str:
     """A variant as in the papers' figures."""
     variant = row.variant
     agent = {"ac": "AC", "q-lambda": "Q(λ)"}[variant.agent]
-    seeds = f"{row.seeds} seeds"
+    seeds = counted(row.seeds, "seed")
     if variant.method == "fixed":
         return f"{agent}, fixed {variant.weight:g} ({seeds})"
     context = {"none": "no"}.get(variant.context, variant.context)

@@ -24,15 +24,7 @@ class CompareConfig:
 
 def main(arguments: list[str]) -> int:
     """Draws the overlay."""
-    options = tyro.cli(
-        CompareConfig,
-        args=arguments,
-        prog="bmg compare",
-        description=(
-            "Overlays the returns of runs over frames. Example: bmg compare "
-            "runs/Pong-v5-bmg-1 runs/Pong-v5-impala-1 --out pong.png"
-        ),
-    )
+    options = parse(arguments)
     if len(options.runs) < 2:
         raise ConfigError("name two runs or more: bmg compare RUN RUN …")
     runs = [record.read(pathlib.Path(path)) for path in options.runs]
@@ -40,6 +32,10 @@ def main(arguments: list[str]) -> int:
     for run in runs:
         for note in run.damage:
             console.print(note, soft_wrap=True)
+        if not run.games:
+            console.print(f"{run.folder}: no game has ended", soft_wrap=True)
+    if not any(run.games for run in runs):
+        raise ConfigError("no game has ended in any of these runs")
     figure = figures.returns(runs, _names(options.runs))
     try:
         figure.savefig(options.out, dpi=120)
@@ -47,6 +43,16 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(f"out = {options.out!r}: {error}") from error
     console.print(f"compare {options.out}", soft_wrap=True)
     return 0
+
+
+def parse(arguments: list[str]) -> CompareConfig:
+    """Reads the flags."""
+    return tyro.cli(
+        CompareConfig,
+        args=arguments,
+        prog="bmg compare",
+        description="Overlays the returns of runs over frames.",
+    )
 
 
 def _names(paths: tuple[str, ...]) -> list[str]:

@@ -33,16 +33,7 @@ class PlayConfig:
 
 def main(arguments: list[str]) -> int:
     """Plays one whole game and writes it."""
-    options = tyro.cli(
-        PlayConfig,
-        args=arguments,
-        prog="bmg play",
-        description=(
-            "Films one whole game of a run's newest checkpoint: the screen, "
-            "score, action probabilities and values. Example: bmg play "
-            "runs/Pong-v5-bmg-1 --random --out pong.gif"
-        ),
-    )
+    options = parse(arguments)
     folder = pathlib.Path(options.run)
     out = pathlib.Path(options.out or folder / "play.gif")
     _check(out)
@@ -84,6 +75,19 @@ def main(arguments: list[str]) -> int:
     film.write(out, games, per_second=per_second)
     console.print(f"film    {out}", soft_wrap=True)
     return 0
+
+
+def parse(arguments: list[str]) -> PlayConfig:
+    """Reads the flags."""
+    return tyro.cli(
+        PlayConfig,
+        args=arguments,
+        prog="bmg play",
+        description=(
+            "Films one whole game of a run's newest checkpoint: the screen, "
+            "score, action probabilities and values."
+        ),
+    )
 
 
 def _check(out: pathlib.Path) -> None:

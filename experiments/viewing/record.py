@@ -110,4 +110,5 @@ def _near(folder: pathlib.Path) -> str:
     if not found:
         return ""
     names = ", ".join(str(path) for path in found[:5])
-    return f"; {len(found)} are near: {names}"
+    more = f", … ({len(found)} in all)" if len(found) > 5 else ""
+    return f"; near: {names}{more}"

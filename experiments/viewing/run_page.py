@@ -34,20 +34,25 @@ class PageConfig:
 
 def main(arguments: list[str]) -> int:
     """Writes the page."""
-    options = tyro.cli(
+    options = parse(arguments)
+    run = record.read(pathlib.Path(options.run))
+    out = write(run, pathlib.Path(options.out or run.folder / "page.html"))
+    Console(highlight=False).print(f"page    {out}", soft_wrap=True)
+    return 0
+
+
+def parse(arguments: list[str]) -> PageConfig:
+    """Reads the flags."""
+    return tyro.cli(
         PageConfig,
         args=arguments,
         prog="bmg page",
         description=(
             "Writes a page of a run: curves, self-tuned hyper-parameters, "
             "speed, faults, evaluations, configuration, and the film that bmg "
-            "play left there. Example: bmg page runs/Pong-v5-bmg-1"
+            "play left there."
         ),
     )
-    run = record.read(pathlib.Path(options.run))
-    out = write(run, pathlib.Path(options.out or run.folder / "page.html"))
-    Console(highlight=False).print(f"page    {out}", soft_wrap=True)
-    return 0
 
 
 def write(run: Record, out: pathlib.Path) -> pathlib.Path:

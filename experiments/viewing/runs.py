@@ -24,22 +24,14 @@ class RunsConfig:
 
 def main(arguments: list[str]) -> int:
     """Prints a table with a row per run."""
-    options = tyro.cli(
-        RunsConfig,
-        args=arguments,
-        prog="bmg runs",
-        description=(
-            "Lists the runs below a folder: state, frames, return of the last "
-            "100 games, share of human, speed. Example: bmg runs runs"
-        ),
-    )
+    options = parse(arguments)
     folder = pathlib.Path(options.folder)
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder")
     console = Console(highlight=False)
     paths = record.find(folder)
     if not paths:
-        raise ConfigError(f"no run below {folder}")
+        raise ConfigError(f"no run below {folder}; bmg train makes one")
     table, notes = _table(folder), []
     for path in paths:
         try:
@@ -53,6 +45,19 @@ def main(arguments: list[str]) -> int:
     for note in notes:
         console.print(note, soft_wrap=True)
     return 0
+
+
+def parse(arguments: list[str]) -> RunsConfig:
+    """Reads the flags."""
+    return tyro.cli(
+        RunsConfig,
+        args=arguments,
+        prog="bmg runs",
+        description=(
+            "Lists the runs below a folder: state, frames, return of the last "
+            "100 games, share of human, speed."
+        ),
+    )
 
 
 def _table(folder: pathlib.Path) -> Table:

@@ -267,7 +267,7 @@ def test_failing_for_ever_ends_the_run_and_names_the_cause(
     pool = RayPool(make_unroller, count=1, max_failures=failures)
     publish(pool, 1)
     with pytest.raises(
-        RuntimeError, match=rf"(?s)failed {failures} times in a row.*{cause}"
+        RuntimeError, match=rf"(?s)failures in a row: {failures},.*{cause}"
     ):
         pool.collect()
     assert pool.status().replaced == failures - 1

@@ -512,6 +512,6 @@ def test_a_window_of_the_wrong_length_is_refused(name, surplus):
     learner = layered_learner(name, optax.sgd(1e-3))
     state, window = layered_problem(learner)
     window = (window * 2)[: learner.window + surplus]
-    message = f"{len(window)} batches: a step takes {learner.window}"
+    message = f"batches: {len(window)}, a step takes {learner.window}"
     with pytest.raises(ValueError, match=message):
         learner.step(state, window)

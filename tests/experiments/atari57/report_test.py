@@ -175,7 +175,7 @@ def test_duplicates_are_named_with_both_places(tmp_path):
 
 
 # The last row of `run_folder`'s episodes, cut short by a crash.
-TORN = "episodes.csv: 1 lines cannot be read"
+TORN = "episodes.csv: 1 line left out, which cannot be read"
 
 
 def run_folder(folder, seed, *, task="Pong-v5", frames=100, algorithm="bmg"):

@@ -95,7 +95,7 @@ def test_runs_lists_all_below_and_leaves_out_what_it_cannot_read(
     said = capsys.readouterr().out
     assert len(re.findall(r"pong/[12] +stopped +Pong-v5 +bmg", said)) == 2
     assert "left out: " in said
-    assert "1 lines cannot be read" in said
+    assert "1 line left out, which cannot be read" in said
     assert run("runs", tmp_path / "nothing") == 2
     (tmp_path / "empty").mkdir()
     assert run("runs", tmp_path / "empty") == 2
@@ -121,7 +121,7 @@ def test_where_no_run_is_the_near_ones_are_named(tmp_path, capsys):
     for command in ("page", "play", "compare"):
         more = (tmp_path / "runs" / "a",) if command == "compare" else ()
         assert run(command, tmp_path / "runs", *more) == 2
-        assert "holds no run; 1 are near: " in capsys.readouterr().err
+        assert "holds no run; near: " in capsys.readouterr().err
 
 
 def test_compare_overlays_and_names_what_differs(tmp_path, capsys):
@@ -189,3 +189,20 @@ def test_pictures_are_kept_small():
     still = np.zeros((210, 160, 3), np.uint8)
     packed = film._ZLIB.pack(still)
     assert len(packed.data) == len(zlib.compress(still.tobytes(), 1)) < 1_000
+
+
+def test_runs_without_a_game_are_named_not_drawn(tmp_path, capsys):
+    played, new = (write_run(tmp_path / name) for name in ("a", "b"))
+    (new / "episodes.csv").unlink()
+    out = tmp_path / "both.png"
+    assert run("compare", played, new, "--out", out) == 0
+    assert f"{new}: no game has ended" in capsys.readouterr().out
+    out.unlink()
+    assert run("compare", new, new, "--out", out) == 2
+    assert "no game has ended in any" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_empty_folder_of_runs_says_what_makes_one(tmp_path, capsys):
+    assert run("runs", tmp_path) == 2
+    assert f"no run below {tmp_path}; bmg train" in capsys.readouterr().err
