@@ -126,10 +126,18 @@ def _return(progress: Progress) -> str:
 def _panel(config: Config, progress: Progress) -> Group:
     title = f"{config.algorithm} on {config.task}: {progress.phase}"
     bar = ProgressBar(total=progress.budget, completed=progress.frames)
-    facts = Table(box=box.SIMPLE, show_header=False, title=title)
+    # What follows fits into 80 columns, whatever the numbers.
+    facts = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+        show_header=False,
+        title=title,
+    )
     for _ in range(4):
         facts.add_column(no_wrap=True)
     share = progress.frames / max(progress.budget, 1)
+    last = min(progress.episodes, 100)
     facts.add_row(
         "frames",
         f"{progress.frames:,} ({share:.0%})",
@@ -137,22 +145,22 @@ def _panel(config: Config, progress: Progress) -> Group:
         f"{progress.frames_per_second:,.0f}",
     )
     facts.add_row(
-        "return (last 100)",
-        f"{_return(progress)} of {counted(progress.episodes, 'episode')}",
+        "return",
+        f"{_return(progress)} (last {last} of {progress.episodes:,})",
         "time left",
         time_left(progress),
     )
     facts.add_row(
         "updates",
         f"{progress.updates:,} ({progress.skipped} skipped)",
-        "lag (updates)",
-        f"{progress.lag:.1f} mean, {progress.lag_max} max",
+        "lag",
+        f"{progress.lag:.1f} updates, max {progress.lag_max}",
     )
     facts.add_row(
         "actors",
         _actors(progress),
         "learner waits",
-        f"{progress.wait_share:.0%}, batches ready: {progress.waiting}",
+        f"{progress.wait_share:.0%}, ready: {progress.waiting}",
     )
     return Group(facts, bar, _hyperparams(progress))
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from learner.counted import counted
 from learner.progress import RunError
 
 PyTree = Any
@@ -105,8 +106,8 @@ class Checkpoints:
         unreadable = len(list(folder.glob("unreadable-*")))
         if unreadable:
             raise RunError(
-                f"none of the {unreadable} checkpoints in {folder} can be "
-                "read; they are kept there as unreadable-FRAMES. Start anew "
+                f"{folder} holds {counted(unreadable, 'checkpoint')}, and none "
+                "that can be read; kept there as unreadable-FRAMES. Start anew "
                 "in another folder with --out"
             )
         return None
