@@ -35,7 +35,7 @@ INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
 .PHONY: help train test test-all computing waiting lint bench bench-check \
-  chaos clean
+  docs site chaos clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' \
@@ -69,6 +69,14 @@ bench: $(INSTALLED) ## how fast each stage is here, about half an hour
 
 bench-check: $(INSTALLED) ## the ratios that a change could spoil, two minutes
 	@.venv/bin/bmg bench --preset check $(ARGS)
+
+docs: ## the documentation as a site, in build/site
+	@$(MAKE) --no-print-directory site EXTRAS=$(EXTRAS),docs
+
+# The theme announces its successor at each build.
+site: $(INSTALLED)
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet $(ARGS)
+	@echo 'site    build/site/index.html'
 
 chaos: $(INSTALLED) ## faults in real runs, three rounds, about an hour
 	@.venv/bin/python -m benchmarks.chaos $(ARGS)

@@ -64,7 +64,7 @@ def actor_critic_loss(
 ) -> Loss:
     """The sum over heads of g_p L_p + g_v L_v + g_e L_e.
 
-    L_p = -log pi(a) A,  L_v = (vs - v)^2 / 2,  L_e = -entropy(pi),
+        L_p = -log pi(a) A,  L_v = (vs - v)^2 / 2,  L_e = -entropy(pi),
 
     with leaky V-trace targets vs and advantages A under each head's own
     discount, lambda and leaks. The values and ratios that go into them carry

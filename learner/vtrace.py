@@ -30,10 +30,10 @@ def leaky_vtrace(
 ) -> VTrace:
     """V-trace whose importance weights are partly left unclipped.
 
-    rho'_t = alpha_rho min(1, rho_t) + (1 - alpha_rho) rho_t
-    c_t = lambda (alpha_c min(1, rho_t) + (1 - alpha_c) rho_t)
-    vs_t = v_t + delta_t + gamma c_t (vs_{t+1} - v_{t+1}),
-    delta_t = rho'_t (r_{t+1} + gamma v_{t+1} - v_t)
+        rho'_t = alpha_rho min(1, rho_t) + (1 - alpha_rho) rho_t
+        c_t = lambda (alpha_c min(1, rho_t) + (1 - alpha_c) rho_t)
+        vs_t = v_t + delta_t + gamma c_t (vs_{t+1} - v_{t+1}),
+        delta_t = rho'_t (r_{t+1} + gamma v_{t+1} - v_t)
 
     alpha = 1 is V-trace, alpha = 0 plain importance sampling. Nothing is
     stop-gradiented here: the caller stops the gradient of the values and

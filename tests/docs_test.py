@@ -3,49 +3,71 @@
 import pathlib
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 
 from actors.environment import check_task
-from experiments.main import _USAGE, parse_train
+from experiments.main import COMMANDS
 from learner.config_check import check
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [
     path
-    for pattern in ("*.md", "docs/*.md", "docs/results/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/results/*.md", "deploy/*.md")
     for path in ROOT.glob(pattern)
 ]
 # What stands for something that only the reader knows.
-_PLACEHOLDER = re.compile(r"…|\bDIR\b|\bBUCKET\b|\bOTHER\b|\{|\$")
+_PLACEHOLDER = re.compile(r"…|\{|\$")
+_STANDS_FOR = {"A": "impala", "S": "1", "X": "3000"}
 
 
-def commands(command):
-    """Each `bmg COMMAND …` in an indented block, with its document."""
+def blocks(text: str) -> str:
+    """The indented and fenced blocks of a document, a line per command."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    indented = re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE)
+    return "\n".join([*fenced, *indented])
+
+
+def commands():
+    """Each `bmg COMMAND …` in a block or a phrase, with its document."""
     for path in DOCUMENTS:
-        text = path.read_text().replace("\\\n", " ")
-        for line in re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE):
-            found = re.search(rf"\bbmg {command} (--.*)", line)
-            if found and not _PLACEHOLDER.search(found[1]):
-                yield pytest.param(found[1], id=f"{path.name}: {found[1]}")
+        text = re.sub(r"\\\n\s*", " ", path.read_text())
+        phrases = re.findall(r"`([^`\n]+)`", text)
+        lines = dict.fromkeys([*blocks(text).splitlines(), *phrases])
+        for line in lines:
+            typed = re.split(r"#|\s{3,}", line.strip())[0].strip()
+            found = re.match(r"(?:\S+=\S+ )*\S*\bbmg ([a-z-]+) (.+)", typed)
+            # A flag by itself is named, not given.
+            named = found and re.fullmatch(r"--\S+", found[2])
+            if found and not named and not _PLACEHOLDER.search(typed):
+                yield pytest.param(*found.groups(), id=f"{path.name}: {typed}")
 
 
-@pytest.mark.parametrize("flags", [*commands("train")])
-def test_every_command_that_trains_is_taken(flags):
-    given = [x for x in shlex.split(flags, comments=True) if x != "--submit"]
+@pytest.mark.parametrize(("name", "rest"), [*commands()])
+def test_every_command_is_taken(name, rest):
+    command = COMMANDS[name]
+    given = shlex.split(rest.partition(" > ")[0])
+    switches = {f"--{switch}" for switch in command.switches}
+    given = [_STANDS_FOR.get(x, x) for x in given if x not in switches]
     if "--help" in given:
         return
-    if "--algorithm" in given and given[given.index("--algorithm") + 1] == "A":
-        given[given.index("--algorithm") + 1] = "impala"
-    if "--seed" in given and given[given.index("--seed") + 1] == "S":
-        given[given.index("--seed") + 1] = "1"
-    config = parse_train(given)
-    check(config)
-    check_task(config.task)
+    if "--config" in given:
+        assert given.index("--config") + 1 < len(given)
+        return
+    config = command.parser()(given)
+    if name == "train":
+        check(config)
+        check_task(config.task)
+
+
+def test_commands_are_found_wherever_they_stand():
+    found = {param.values[0] for param in commands()}
+    assert found >= set(COMMANDS) - {"stop", "logs", "status"}
 
 
 def test_every_command_is_one_that_bmg_has():
-    known = set(re.findall(r"^  (\S+) {2,}", _USAGE, re.MULTILINE))
     written = re.compile(r"(?:^ {4}|`)bmg ([a-z-]+)", re.MULTILINE)
     named = {
         (path.name, name)
@@ -53,7 +75,30 @@ def test_every_command_is_one_that_bmg_has():
         for name in written.findall(path.read_text())
     }
     assert len(named) > 10
-    assert {pair for pair in named if pair[1] not in known} == set()
+    assert {pair for pair in named if pair[1] not in COMMANDS} == set()
+
+
+def examples():
+    """Each block of Python."""
+    for path in DOCUMENTS:
+        found = re.findall(
+            r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL
+        )
+        for number, code in enumerate(found, start=1):
+            yield pytest.param(code, id=f"{path.name}: {number}")
+
+
+@pytest.mark.parametrize("code", [*examples()])
+def test_every_example_of_python_runs(code):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 def links():

@@ -82,9 +82,9 @@ def actor_critic_loss(
 ) -> Loss:
     """L = L_p + g_v L_v + g_e(context; w) L_e, means over T steps.
 
-    L_p = -log pi(a_t|s_t) A_t,  L_v = A_t^2,  A_t = G_t - v(s_t),
+        L_p = -log pi(a_t|s_t) A_t,  L_v = A_t^2,  A_t = G_t - v(s_t),
 
-    L_e = mean over actions a of pi(a|s_t) log pi(a|s_t),
+        L_e = mean over actions a of pi(a|s_t) log pi(a|s_t),
 
     G_t = r_t + discount ((1 - trace) v(s_{t+1}) + trace G_{t+1}): returns to
     the roll-out's end with a trace of 1, of one step with 0. Neither the

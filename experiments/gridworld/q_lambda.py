@@ -81,10 +81,10 @@ def peng_q_lambda(
 
     With v(s) = max_a q(s, a) and one transition (s, a, r, s'):
 
-    e <- discount trace e
-    g  = (r + discount v(s') - v(s)) e
-         + (r + discount v(s') - q(s, a)) grad q(s, a)
-    e <- e + grad q(s, a),   params <- params + optimiser(g).
+        e <- discount trace e
+        g  = (r + discount v(s') - v(s)) e
+             + (r + discount v(s') - q(s, a)) grad q(s, a)
+        e <- e + grad q(s, a),   params <- params + optimiser(g).
 
     Summed over a path under constant parameters, g is the sum of
     (G_t - q(s_t, a_t)) grad q(s_t, a_t) with Peng's returns
