@@ -75,7 +75,7 @@ docs: ## the documentation as a site, in build/site
 
 # The theme announces its successor at each build.
 site: $(INSTALLED)
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet $(ARGS)
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict $(ARGS)
 	@echo 'site    build/site/index.html'
 
 chaos: $(INSTALLED) ## faults in real runs, three rounds, about an hour
