@@ -69,15 +69,20 @@ def record(
 
 def _picture(environment: Environment, step: Step) -> np.ndarray:
     pictures = environment.pictures()
-    if pictures is not None:
-        return pictures[0]
-    # What the agent sees: the newest of its frames, in grey, large enough.
-    frame = np.asarray(step.observation[0], np.float32)
+    picture = _seen(step) if pictures is None else pictures[0]
+    # As high as an Atari screen, where it would be smaller; a vector is a row
+    # of stripes.
+    down = max(1, 210 // picture.shape[0])
+    across = max(1, min(down, 420 // picture.shape[1]))
+    return picture.repeat(down, axis=0).repeat(across, axis=1)
+
+
+def _seen(step: Step) -> np.ndarray:
+    """What the agent sees: the newest of its frames, in grey."""
+    frame = np.atleast_2d(np.asarray(step.observation[0], np.float32))
     frame = frame.reshape(-1, *frame.shape[-2:])[-1]
-    scale = max(1, 210 // frame.shape[0])
     bright = 255 * (frame - frame.min()) / max(np.ptp(frame), 1e-9)
-    large = np.kron(bright, np.ones((scale, scale)))
-    return np.repeat(large.astype(np.uint8)[..., None], 3, axis=-1)
+    return np.repeat(bright.astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def write(

@@ -3,6 +3,7 @@
 import json
 import re
 import zlib
+from unittest import mock
 
 import imageio.v3
 import jax
@@ -176,6 +177,23 @@ def test_a_film_shows_every_step_of_the_game_beside_its_panel(tmp_path):
     # Frames of a game that stands still may be one, shown for longer.
     assert 9 <= len(pictures) <= 10
     assert pictures.shape[1:] == (height, 2 * (width + film._WIDTH), 3)
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown", "size"),
+    [
+        ((4,), None, (210, 420)),
+        ((10, 5), None, (210, 105)),
+        ((4, 84, 84), None, (168, 168)),
+        ((4,), (6, 8), (210, 280)),
+        ((4,), (400, 600), (400, 600)),
+    ],
+)
+def test_pictures_are_large_enough_for_the_panel(seen, shown, size):
+    step = mock.Mock(observation=np.arange(np.prod(seen)).reshape(1, *seen))
+    picture = np.zeros((1, *shown, 3), np.uint8) if shown else None
+    environment = mock.Mock(pictures=lambda: picture)
+    assert film._picture(environment, step).shape == (*size, 3)
 
 
 @pytest.mark.slow
