@@ -26,10 +26,10 @@ class OtherHost:
     def __init__(self, config: Config, index: int, first: Any):
         self._index = index
         self._count = config.learner.hosts
-        # Games of fixed policies are the first host's.
+        # Games of fixed policies, and showing the run, are the first host's.
         self._run = make_run(
             dataclasses.replace(
-                config, evaluation_episodes=0, evaluation_frames=0
+                config, evaluation_episodes=0, evaluation_frames=0, writers=()
             ),
             index,
             lambda word: ray.get(first.meet.remote(index, word)),

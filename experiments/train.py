@@ -24,12 +24,14 @@ from learner.config import Config
 from learner.counted import counted
 from learner.progress import HostLostError, Progress, Result, RunError
 from learner.remote import Folder, absolute
+from learner.writers.choose import check_installed
 
 _POLL_SECONDS = 0.5
 
 
 def train(config: Config) -> int:
     """Trains, and reports; returns the exit code."""
+    check_installed(config.writers)
     stop = threading.Event()
     display = make_display(config)
     try:

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Literal
 
 Algorithm = Literal["impala", "stacx", "bmg"]
+WRITERS = ("tensorboard", "wandb", "mlflow")
 
 
 class ConfigError(ValueError):
@@ -245,6 +246,9 @@ class Config:
     evaluation_frames: int = 0
     # Seconds between lines of metrics.
     log_seconds: float = 5.0
+    # What else shows the run: tensorboard, wandb (Weights & Biases), mlflow;
+    # none if the list is empty. The last two are extras of their own.
+    writers: tuple[str, ...] = ("tensorboard",)
     # Ray cluster to join: auto, HOST:PORT, ray://HOST:PORT, and for --submit
     # http://HOST:PORT; RAY_ADDRESS if empty, else one is started here.
     address: str = ""

@@ -2,8 +2,9 @@
 
 import difflib
 import math
+from collections.abc import Sequence
 
-from learner.config import Config, ConfigError, MetaConfig
+from learner.config import WRITERS, Config, ConfigError, MetaConfig
 
 
 def check(config: Config) -> None:
@@ -36,6 +37,7 @@ def check(config: Config) -> None:
             f"evaluation-frames = {config.evaluation_frames} with "
             "evaluation-episodes = 0 plays nothing: take 10 episodes"
         )
+    _check_names("writers", config.writers, WRITERS)
     _check_tuned(config)
 
 
@@ -71,15 +73,20 @@ def _check_parts(name: str, value: int, among: dict[str, int]) -> None:
         )
 
 
-def _check_tuned(config: Config) -> None:
-    allowed = MetaConfig().tuned
-    for name in config.meta.tuned:
+def _check_names(
+    field: str, names: Sequence[str], allowed: Sequence[str]
+) -> None:
+    for name in names:
         if name not in allowed:
             close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.0)
             raise ConfigError(
-                f"meta.tuned = {name!r}: must be among {', '.join(allowed)}; "
+                f"{field} = {name!r}: must be among {', '.join(allowed)}; "
                 f"nearest: {close[0]}"
             )
+
+
+def _check_tuned(config: Config) -> None:
+    _check_names("meta.tuned", config.meta.tuned, MetaConfig().tuned)
     initial = config.meta.initial
     if not 0 < initial < 1:
         raise ConfigError(

@@ -21,6 +21,7 @@ FREE = (
     "evaluation_episodes",
     "evaluation_frames",
     "log_seconds",
+    "writers",
     "actors.count",
     "actors.min",
     "actors.patience",

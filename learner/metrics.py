@@ -1,4 +1,4 @@
-"""Metrics on disk: JSON lines and CSV are the truth, TensorBoard beside them.
+"""Metrics on disk: JSON lines and CSV are the truth of a run.
 
 `metrics.jsonl` has a line per interval, `episodes.csv` a row per whole game.
 Both count in environment frames. A resumed run first drops what was written
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-import tensorboardX
 
 from actors.episode import Episode
 from learner import evaluations
@@ -49,9 +48,6 @@ class Metrics:
         self._writer = csv.writer(self._episodes, lineterminator="\n")
         if self._episodes_path.stat().st_size == 0:
             self._writer.writerow(EPISODE_FIELDS)
-        self._board = tensorboardX.SummaryWriter(
-            str(folder / "tensorboard"), purge_step=frames or None
-        )
 
     def episodes(self, frames: int, episodes: Iterable[Episode]) -> None:
         """Adds the games that ended in the batches consumed at `frames`."""
@@ -63,9 +59,6 @@ class Metrics:
         row = {name: _plain(value) for name, value in values.items()}
         self._lines.write(json.dumps(row) + "\n")
         self.flush()
-        for name, value in row.items():
-            if isinstance(value, float | int):
-                self._board.add_scalar(_grouped(name), value, row["frames"])
 
     def flush(self) -> None:
         """Hands what was added to the operating system."""
@@ -76,7 +69,6 @@ class Metrics:
         """Closes the files."""
         self._lines.close()
         self._episodes.close()
-        self._board.close()
 
     def _cut(self, frames: int, report: Report) -> None:
         """Drops rows beyond `frames` and a half-written last line."""
@@ -204,7 +196,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-# TensorBoard folds what is before the slash.
+# Writers fold what is before the slash.
 _GROUPS = {
     "return": ("mean_return", "evaluation_return", "episodes"),
     "speed": ("frames_per_second", "wait_share", "waiting", "seconds"),
@@ -215,7 +207,13 @@ _GROUPS = {
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 
 
-def _grouped(name: str) -> str:
+def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """The finite numbers of a line, by names that writers can group."""
+    plain = {grouped(name): _plain(value) for name, value in values.items()}
+    return {k: v for k, v in plain.items() if isinstance(v, float | int)}
+
+
+def grouped(name: str) -> str:
     """`hyperparams/discount_0` has a group, `lag` gets one: `lag/lag`."""
     return f"{_GROUP_OF[name]}/{name}" if name in _GROUP_OF else name
 

@@ -3,6 +3,7 @@
 import collections
 import pathlib
 import statistics
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -12,11 +13,21 @@ import numpy as np
 
 from actors.pool import PoolStatus
 from learner.config import Config
+from learner.config_file import flat
 from learner.counted import counted
 from learner.evaluator import Evaluation
 from learner.hosts import Word
-from learner.metrics import Metrics, Unwritten, flatten, read_episodes
+from learner.metrics import (
+    Metrics,
+    Unwritten,
+    flatten,
+    grouped,
+    numbers,
+    read_episodes,
+)
 from learner.progress import Progress
+from learner.writers.choose import open_writers
+from learner.writers.writer import Several, Writer
 
 _RECENT = 100  # episodes in the mean return
 
@@ -36,12 +47,15 @@ class Monitor:
         frames_per_update: int,
         make_files: type[Metrics] | type[Unwritten] = Metrics,
     ):
+        self._config = config
         self._interval = config.log_seconds
         self._folder = pathlib.Path(config.folder)
         self._frames_per_update = frames_per_update
         self._progress = Progress(budget=config.frames)
         self._make_files = make_files
         self._metrics: Metrics | Unwritten | None = None
+        self._writers: Writer = Several()
+        self._changing = threading.Lock()
         self._seconds = 0.0  # of earlier sessions
         self._episodes = 0
         self._last_line = -1  # updates then
@@ -57,17 +71,22 @@ class Monitor:
 
     def phase(self, name: str) -> None:
         """What the run is doing now."""
-        self._progress = self._progress._replace(phase=name)
+        self._change(phase=name)
 
     def say(self, message: str) -> None:
-        """Something that the user should read."""
-        messages = (*self._progress.messages, message)
-        self._progress = self._progress._replace(messages=messages)
+        """Something that the user should read; from any thread."""
+        with self._changing:
+            messages = (*self._progress.messages, message)
+            self._progress = self._progress._replace(messages=messages)
 
     def open(self, updates: int, seconds: float) -> None:
         """Opens the files where the run goes on, and recalls its episodes."""
         frames = updates * self._frames_per_update
         self._metrics = self._make_files(self._folder, frames, self.say)
+        self._writers = open_writers(
+            self._config.writers, self._folder, frames, self.say
+        )
+        self._writers.hyperparameters(flat(self._config))
         games = read_episodes(self._folder / "episodes.csv")
         self._episodes = len(games)
         self._returns += [game.episode_return for _, game in games[-_RECENT:]]
@@ -134,7 +153,11 @@ class Monitor:
                 for name, value in hyperparams.items()
             },
         )
-        self._files.line(_line(self._progress, metrics))
+        line = _line(self._progress, metrics)
+        self._files.line(line)
+        # Shown where the policy was, not where this line is.
+        del line["evaluation_return"]
+        self._writers.scalars(numbers(line), self._progress.frames)
         self._reset(updates)
 
     def evaluated(self, ended: Evaluation) -> None:
@@ -143,18 +166,28 @@ class Monitor:
         if not ended.games:
             self.say(f"no evaluation {at}: {ended.failure}")
             return
-        mean = statistics.fmean(g.episode_return for g in ended.games)
+        mean = self.show(ended)
         games = counted(len(ended.games), "game")
         self.say(f"{games} of the policy {at}: {mean:.2f}")
-        self._progress = self._progress._replace(evaluation_return=mean)
+
+    def show(self, ended: Evaluation) -> float:
+        """Shows games of a fixed policy; their mean return."""
+        mean = statistics.fmean(g.episode_return for g in ended.games)
+        self._change(evaluation_return=mean)
+        self._writers.scalars(
+            {grouped("evaluation_return"): mean}, ended.frames
+        )
+        return mean
 
     def flush(self) -> None:
         """Hands what was written to the operating system."""
         self._files.flush()
 
     def close(self) -> None:
-        """Closes the files."""
-        self._files.close()
+        """Closes the files, and what else shows the run."""
+        if self._metrics:
+            self._metrics.close()
+        self._writers.close()
 
     @property
     def _files(self) -> Metrics | Unwritten:
@@ -168,9 +201,13 @@ class Monitor:
         self._waited = 0.0
         self._lags: list[np.ndarray] = []
 
+    def _change(self, **changes: Any) -> None:
+        with self._changing:
+            self._progress = self._progress._replace(**changes)
+
     def _tell(self, updates: int, **changes: Any) -> None:
         returns = self._returns
-        self._progress = self._progress._replace(
+        self._change(
             updates=updates,
             frames=updates * self._frames_per_update,
             seconds=self.seconds(),

@@ -130,7 +130,6 @@ class Session:
         self._publisher.close()
         self._source.close()
         self._pool.close()
-        self._monitor.close()
 
     @property
     def _frames(self) -> int:

@@ -80,8 +80,8 @@ class Run:
             another run writes it.
         """
         try:
-            with self._checkpoints() as checkpoints:
-                params = self._train(checkpoints)
+            with contextlib.closing(self._monitor):
+                return self._run()
         except PoolError as error:
             raise RunError(str(error)) from error
         except OSError as error:
@@ -89,6 +89,10 @@ class Run:
                 f"{self._config.folder} could not be written; what was there "
                 f"is as it was: {error}"
             ) from error
+
+    def _run(self) -> Result:
+        with self._checkpoints() as checkpoints:
+            params = self._train(checkpoints)
         finished = not self._stopping.is_set()
         frames = self._monitor.progress().frames
         games = self._play_last(params, frames) if finished else []
@@ -147,6 +151,7 @@ class Run:
         self._monitor.phase("evaluating")
         ended = Evaluation(frames, self._play(params))
         evaluator.write(self._config, ended)
+        self._monitor.show(ended)
         return ended.games
 
 
