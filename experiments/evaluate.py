@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     from learner.train import read_params
 
     params, frames = read_params(config)
-    games = play_games(config, params, options.episodes, options.seed)
+    games = play_games(config, params, options.episodes, options.seed).games
     protocol = evaluations.protocol_of(config.environment.protocol)
     played = [Played(protocol, frames, options.seed, game) for game in games]
     evaluations.add(folder, played)

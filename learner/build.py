@@ -12,11 +12,12 @@ import optax
 from actors import networks
 from actors.agent import Agent, make_agent
 from actors.environment import Environment, Spec, spec
-from actors.episode import Episode
 from actors.evaluation import play
 from actors.unroll import Unroller
 from learner import learner as learner_lib
 from learner.config import Config
+from learner.evaluator import Games
+from learner.film import Film
 from learner.learner import Algorithm, Learner, MakeLoss
 from learner.loss import Hyperparams, actor_critic_loss, predict
 from learner.optimisers import make_meta_optimiser, make_optimiser
@@ -290,10 +291,9 @@ def _schedule(config: Config, rate: float, steps: float) -> optax.Schedule:
     return optax.linear_schedule(rate, final, math.ceil(steps))
 
 
-def play_games(
-    config: Config, params: PyTree, count: int, seed: int
-) -> list[Episode]:
-    """Plays `count` whole games, one in each of as many environments."""
+def play_games(config: Config, params: PyTree, count: int, seed: int) -> Games:
+    """Plays `count` whole games, one in each of as many environments; the
+    beginning of the first is filmed."""
     task = spec(config.task, config.environment.protocol)
     environment = Environment(
         config.task,
@@ -304,6 +304,7 @@ def play_games(
         seed=seed,
     )
     agent = build_agent(config, task)
-    games = play(environment, agent, params, seed=seed)
+    film = Film(task)
+    games = play(environment, agent, params, seed=seed, watch=film.watch)
     environment.close()
-    return games
+    return Games(games, film.gif())

@@ -15,11 +15,19 @@ from learner.evaluations import Played
 PyTree = Any
 
 
+class Games(NamedTuple):
+    """Whole games, and the beginning of one of them to look at."""
+
+    games: list[Episode]
+    film: bytes = b""  # a GIF; empty where there is nothing to see
+
+
 class Evaluation(NamedTuple):
     """The games of the policy that was there at `frames`."""
 
     frames: int
     games: list[Episode]
+    film: bytes = b""
     failure: str = ""  # why there are none
 
 
@@ -37,7 +45,7 @@ class Evaluator:
 
     def __init__(
         self,
-        play: Callable[[PyTree], list[Episode]],
+        play: Callable[[PyTree], Games],
         *,
         every: int,
         frames: int,
@@ -73,12 +81,12 @@ class Evaluator:
 
     def _work(self, params: PyTree, frames: int) -> None:
         try:
-            ended = Evaluation(frames, self._play(jax.device_get(params)))
+            ended = Evaluation(frames, *self._play(jax.device_get(params)))
         except Exception as error:  # training goes on without these games
             # Ray puts a remote traceback before what went wrong.
             lines = str(error).strip().splitlines()
             reason = lines[-1] if lines else type(error).__name__
-            ended = Evaluation(frames, [], reason)
+            ended = Evaluation(frames, [], failure=reason)
         self._done.append(ended)
 
 

@@ -11,11 +11,13 @@ from jax import lax
 from actors.environment import FIRST, LAST
 from actors.networks import Outputs
 from actors.transition import Transition, Unroll
+from learner.histogram import Histogram
 from learner.vtrace import leaky_vtrace
 from meta.matching import Prediction, kl_divergence
 from meta.update import Loss
 
 PyTree = Any
+_RATIOS = 20  # counts of the histogram of importance ratios
 # (params, observation [T+1, B, …], first [T+1, B], core_state) -> Outputs
 UnrollNetwork = Callable[..., Outputs]
 
@@ -52,6 +54,7 @@ class _Terms(NamedTuple):
     policy: jax.Array
     value: jax.Array
     entropy: jax.Array
+    ratio: jax.Array  # importance ratio, clipped at 1: no part, but told
 
 
 def actor_critic_loss(
@@ -109,6 +112,7 @@ def actor_critic_loss(
             "entropy": -jnp.mean(terms.entropy[..., 0]),
             "behaviour_kl": jnp.mean(kl),
             "masked": jnp.mean(1.0 - trusted),
+            "rho": _histogram(terms.ratio[..., 0], trusted),
         }
         return reduce(total), metrics
 
@@ -180,4 +184,13 @@ def _head_terms(
         policy=-data.valid * log_pi_a * vtrace.advantages,
         value=data.valid * 0.5 * jnp.square(gap),
         entropy=data.valid * negative_entropy,
+        ratio=jnp.minimum(1.0, rho),
     )
+
+
+def _histogram(ratios: jax.Array, counted: jax.Array) -> Histogram:
+    """Of clipped ratios, those alone that count."""
+    counts, edges = jnp.histogram(
+        ratios, _RATIOS, range=(0.0, 1.0), weights=counted
+    )
+    return Histogram(counts, edges)

@@ -16,6 +16,7 @@ from learner.config import Config
 from learner.config_file import flat
 from learner.counted import counted
 from learner.evaluator import Evaluation
+from learner.histogram import Histogram, of_whole
 from learner.hosts import Word
 from learner.metrics import (
     Metrics,
@@ -153,11 +154,15 @@ class Monitor:
                 for name, value in hyperparams.items()
             },
         )
-        line = _line(self._progress, metrics)
+        line, histograms = _told(self._progress, metrics)
         self._files.line(line)
         # Shown where the policy was, not where this line is.
         del line["evaluation_return"]
-        self._writers.scalars(numbers(line), self._progress.frames)
+        frames = self._progress.frames
+        self._writers.scalars(numbers(line), frames)
+        histograms["lag/histogram"] = of_whole(lags)
+        for name, histogram in histograms.items():
+            self._writers.histogram(name, histogram, frames)
         self._reset(updates)
 
     def evaluated(self, ended: Evaluation) -> None:
@@ -177,6 +182,8 @@ class Monitor:
         self._writers.scalars(
             {grouped("evaluation_return"): mean}, ended.frames
         )
+        if ended.film:
+            self._writers.video("return/evaluation", ended.film, ended.frames)
         return mean
 
     def flush(self) -> None:
@@ -217,12 +224,16 @@ class Monitor:
         )
 
 
-def _line(progress: Progress, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of metrics.jsonl."""
+def _told(
+    progress: Progress, metrics: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Histogram]]:
+    """One line of metrics.jsonl, and the histograms beside it."""
     skip = ("phase", "budget", "hyperparams", "messages")
     line = {k: v for k, v in progress._asdict().items() if k not in skip}
     for name, values in progress.hyperparams.items():
         for head, value in enumerate(values):
             line[f"hyperparams/{name}_{head}"] = value
     learned = {k: v for k, v in metrics.items() if not k.startswith("skipped")}
-    return line | flatten(jax.device_get(learned))
+    line |= flatten(jax.device_get(learned))
+    drawn = {k: v for k, v in line.items() if isinstance(v, Histogram)}
+    return {k: v for k, v in line.items() if k not in drawn}, drawn

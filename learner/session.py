@@ -9,13 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actors.episode import Episode
 from actors.transition import Unroll
-from learner import build, evaluator
+from learner import build, diagnostics, evaluator
 from learner.checkpoint import Checkpoints, NoCheckpoints
 from learner.config import Config
 from learner.counted import counted
-from learner.evaluator import Evaluator
+from learner.evaluator import Evaluator, Games
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
 from learner.hosts import Host, Word
 from learner.monitor import Monitor
@@ -35,7 +34,7 @@ class Session:
         self._config: Config = config
         self._monitor: Monitor = monitor
         self._checkpoints: Checkpoints | NoCheckpoints = checkpoints
-        self._play: Callable[[PyTree], list[Episode]] = play
+        self._play: Callable[[PyTree], Games] = play
         self._stopping: threading.Event = stopping
         self._host: Host = host
         self._learner = build.build_learner(config, task, agent)
@@ -91,6 +90,7 @@ class Session:
     def train(self) -> None:
         """Meta-steps until the budget is spent or the run is stopped."""
         self._monitor.phase("waiting for the first batches")
+        before: dict[str, Any] = {}
         previous: dict[str, Any] | None = None
         while self._all_ready():
             if previous is None:
@@ -113,11 +113,11 @@ class Session:
                 # One step late: to read the newest is to wait for the device.
                 self._check_skips(previous)
                 if self._monitor.due():
-                    self._log(previous)
-            previous = metrics
+                    self._log(previous, before)
+            before, previous = previous or {}, metrics
             self._save_if_due()
         if previous is not None:
-            self._log(previous)
+            self._log(previous, before)
         self._save()
         self._note_evaluations(wait=not self._stopping.is_set())
 
@@ -184,11 +184,11 @@ class Session:
                 evaluator.write(self._config, ended)
             self._monitor.evaluated(ended)
 
-    def _log(self, metrics: dict[str, Any]) -> None:
+    def _log(self, metrics: dict[str, Any], before: dict[str, Any]) -> None:
         self._note_evaluations()
         self._monitor.line(
             self._updates,
-            metrics,
+            diagnostics.told(metrics, before),
             self._learner.hyperparams(self._state)._asdict(),
             self._heard.actors,
             self._heard.waiting,

@@ -14,7 +14,7 @@ from actors.pool import PoolError
 from learner import build, config_file, evaluator
 from learner.checkpoint import Checkpoints, NoCheckpoints
 from learner.config import Config
-from learner.evaluator import Evaluation
+from learner.evaluator import Evaluation, Games
 from learner.feed import Pool
 from learner.hosts import Host
 from learner.lock import Lock
@@ -25,7 +25,7 @@ from learner.session import Session
 
 PyTree = Any
 # (params, episodes, seed) -> whole games
-Evaluate = Callable[[PyTree, int, int], list[Episode]]
+Evaluate = Callable[[PyTree, int, int], Games]
 
 
 class Run:
@@ -139,7 +139,7 @@ class Run:
         finally:
             session.close()
 
-    def _play(self, params: PyTree) -> list[Episode]:
+    def _play(self, params: PyTree) -> Games:
         """Whole games with fixed parameters."""
         config = self._config
         seed = evaluator.seed_of(config)
@@ -149,7 +149,7 @@ class Run:
         if not self._config.evaluation_episodes:
             return []
         self._monitor.phase("evaluating")
-        ended = Evaluation(frames, self._play(params))
+        ended = Evaluation(frames, *self._play(params))
         evaluator.write(self._config, ended)
         self._monitor.show(ended)
         return ended.games

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from meta.geometry import distance
 from meta.life import Life, MetaLearner, MetaLoss, MetaState, online
 from meta.loop import Loop, unrolled
 from meta.matching import Matching
@@ -208,7 +209,11 @@ def bootstrapped(
             meta_params,
             split.matching,
         )
-        told = {"inner": _mean(metrics + more), "bootstrap": plain_metrics}
+        ahead_by = {"distance": distance(bootstrap.params, inner.params)}
+        told = {
+            "inner": _mean(metrics + more),
+            "bootstrap": plain_metrics | ahead_by,
+        }
         return value, ((kept_inner, bootstrap.opt_state), told)
 
     return life(MetaLoss(begin, value, size, min(kept, size)), meta_optimiser)

@@ -82,7 +82,11 @@ def online(
         state = descend(meta_optimiser, state, gradient)._replace(
             inner=inner, bootstrap_opt_state=bootstrap_opt_state
         )
-        meta = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
+        meta = {
+            "loss": value,
+            "gradient_norm": optax.tree.norm(gradient),
+            "gradient": gradient,
+        }
         return state, metrics | {"meta": meta}
 
     return MetaLearner(init, step, loss.window, loss.stride)

@@ -111,7 +111,9 @@ def _drawings(run: Record) -> Iterator[page.Drawing]:
         ("Learner waits", "share of time", ["wait_share"]),
         ("Lag", "updates", ["lag", "lag_max"]),
         ("Meta-gradient", "norm", ["meta/gradient_norm"]),
+        ("Successive meta-gradients", "cosine", ["meta/gradient_cosine"]),
         ("Matching", "loss", ["meta/loss"]),
+        ("Distance to the bootstrap", "l2 norm", ["bootstrap/distance"]),
         ("Gradient", "norm", ["inner/gradient_norm"]),
     ):
         there = [name for name in names if name in run.lines[-1]]

@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from learner.histogram import Histogram
 from learner.writers.identity import PROJECT, kept
-from learner.writers.writer import Histogram
 
 _AT_A_TIME = 100  # parameters that one call takes
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from learner.writers.writer import Histogram, Writer
+from learner.histogram import Histogram
+from learner.writers.writer import Writer
 
 _ROOM = 1_000  # calls that may wait
 _PATIENCE = 20.0  # seconds for what waits when a run ends

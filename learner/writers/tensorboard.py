@@ -9,7 +9,7 @@ import tensorboardX
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import hparams
 
-from learner.writers.writer import Histogram
+from learner.histogram import Histogram
 
 # What the table of runs shows beside their settings.
 _OUTCOMES = ("return/mean_return", "return/evaluation_return")

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from learner.histogram import Histogram
 from learner.writers.identity import PROJECT, kept
-from learner.writers.writer import Histogram
 
 
 class WeightsAndBiases:

@@ -4,14 +4,9 @@ What they show is a copy: `metrics.jsonl` and `episodes.csv` are the truth.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-
-class Histogram(NamedTuple):
-    """How many values fell between neighbouring edges."""
-
-    counts: Any  # [N]
-    edges: Any  # [N + 1]
+from learner.histogram import Histogram
 
 
 class Writer(Protocol):

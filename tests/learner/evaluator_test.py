@@ -7,7 +7,7 @@ import pytest
 from actors.episode import Episode
 from learner import evaluations
 from learner.evaluations import Played
-from learner.evaluator import Evaluator
+from learner.evaluator import Evaluator, Games
 
 GAME = Episode(3.0, 400)
 
@@ -17,7 +17,7 @@ def frames_of(evaluator):
 
 
 def test_a_policy_plays_when_a_multiple_was_passed():
-    evaluator = Evaluator(lambda params: [GAME], every=100, frames=0)
+    evaluator = Evaluator(lambda params: Games([GAME]), every=100, frames=0)
     played = []
     for frames in range(30, 400, 30):
         evaluator.offer({}, frames)
@@ -27,7 +27,7 @@ def test_a_policy_plays_when_a_multiple_was_passed():
 
 
 def test_a_run_that_goes_on_does_not_play_at_once():
-    evaluator = Evaluator(lambda params: [GAME], every=100, frames=150)
+    evaluator = Evaluator(lambda params: Games([GAME]), every=100, frames=150)
     evaluator.offer({}, 180)
     assert frames_of(evaluator) == []
     evaluator.offer({}, 210)
@@ -35,7 +35,7 @@ def test_a_run_that_goes_on_does_not_play_at_once():
 
 
 def test_none_is_played_where_none_was_asked_for():
-    evaluator = Evaluator(lambda params: [GAME], every=0, frames=0)
+    evaluator = Evaluator(lambda params: Games([GAME]), every=0, frames=0)
     evaluator.offer({}, 10**9)
     assert frames_of(evaluator) == []
 
@@ -45,7 +45,7 @@ def test_training_is_not_held_up_and_what_falls_due_meanwhile_is_left_out():
 
     def play(params):
         assert go_on.wait(60)
-        return [GAME] * params["games"]
+        return Games([GAME] * params["games"])
 
     evaluator = Evaluator(play, every=10, frames=0)
     evaluator.offer({"games": 2}, 10)

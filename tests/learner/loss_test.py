@@ -190,6 +190,7 @@ def loss_by_hand(
     t, fixed = batch.transitions, constant or outputs
     pi, mu = softmax(outputs.logits), softmax(t.logits)
     fixed_pi = softmax(fixed.logits)
+    counts = np.zeros(20)
     terms = np.zeros((3, T, B, H))  # policy, value, entropy
     kl, masked = np.zeros((T, B)), np.zeros((T, B))
     for b in range(B):
@@ -222,6 +223,8 @@ def loss_by_hand(
                 )
                 next_target = v + error
                 if not masked[s, b]:
+                    if i == 0:  # of twenty parts of [0, 1]; 1 in the last
+                        counts[min(int(20 * capped), 19)] += 1
                     p, gap = pi[s, b, i], v + error - outputs.values[s, b, i]
                     terms[:, s, b, i] = (
                         -np.log(p[a]) * advantage,
@@ -236,6 +239,7 @@ def loss_by_hand(
         "entropy": -terms[2, ..., 0].mean(),
         "behaviour_kl": kl.mean(),
         "masked": masked.mean(),
+        "rho": counts,
     }
     return total, metrics
 
@@ -253,6 +257,8 @@ def test_the_loss_is_its_transcription(limit, threshold):
             table, h, batch, limit=limit, threshold=threshold
         )
         np.testing.assert_allclose(value, expected, rtol=1e-10)
+        np.testing.assert_allclose(metrics["rho"].edges * 20, range(21))
+        metrics["rho"] = metrics["rho"].counts
         assert metrics.keys() == told.keys()
         for name in told:
             np.testing.assert_allclose(metrics[name], told[name], rtol=1e-6)
@@ -622,7 +628,9 @@ def assert_same_lesson(before, after):
     jax.tree.map(np.testing.assert_array_equal, slope, slope_2)
     # What is told of how far behaviour has fallen behind may differ.
     for name in metrics.keys() - {"behaviour_kl"}:
-        assert metrics[name] == metrics_2[name]
+        jax.tree.map(
+            np.testing.assert_array_equal, metrics[name], metrics_2[name]
+        )
 
 
 def test_a_games_end_learns_nothing():

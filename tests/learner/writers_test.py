@@ -14,10 +14,11 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from learner.config import WRITERS, ConfigError
+from learner.histogram import Histogram
 from learner.writers import choose
 from learner.writers.queued import Queued
 from learner.writers.tensorboard import TensorBoard
-from learner.writers.writer import Histogram, Several
+from learner.writers.writer import Several
 
 GIF = b"GIF89a\x01\x00\x01\x00"
 

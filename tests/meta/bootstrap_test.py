@@ -202,7 +202,11 @@ def test_meta_gradient_of_the_step_size(k, length, w):
     np.testing.assert_allclose(after.inner.params, x_k)
     np.testing.assert_allclose(after.meta_params, w - gradient)
     np.testing.assert_allclose(metrics["meta"]["loss"], (bootstrap - x_k) ** 2)
+    np.testing.assert_allclose(metrics["meta"]["gradient"], gradient)
     np.testing.assert_allclose(metrics["meta"]["gradient_norm"], abs(gradient))
+    np.testing.assert_allclose(
+        metrics["bootstrap"]["distance"], abs(bootstrap - x_k)
+    )
 
 
 @pytest.mark.parametrize("w", [0.5, 1.5])
@@ -349,7 +353,11 @@ def test_without_inner_updates_the_learner_follows_the_bootstrap(
 def test_without_inner_updates_nothing_else_reaches_w():
     learner, state = spelling(0, 3, 2, read=bootstrap_params)
     after, metrics = learner.step(state, [1, 2, 3])
-    assert metrics["meta"] == {"loss": 123.5, "gradient_norm": 0.0}
+    assert metrics["meta"] == {
+        "loss": 123.5,
+        "gradient_norm": 0.0,
+        "gradient": 0.0,
+    }
     assert after.meta_params == state.meta_params
 
 
