@@ -19,6 +19,7 @@ from experiments.learner_actor import (
     result_of,
     start_learner,
 )
+from experiments.pages import Pages
 from experiments.signals import stop_on_signals
 from learner.config import Config
 from learner.counted import counted
@@ -33,7 +34,7 @@ def train(config: Config) -> int:
     """Trains, and reports; returns the exit code."""
     check_installed(config.writers)
     stop = threading.Event()
-    display = make_display(config)
+    display = Pages(make_display(config), config.folder, config.page_minutes)
     try:
         start = _train_here if config.actors.in_process else _train_on_ray
         result = start(config, display, stop)

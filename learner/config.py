@@ -249,6 +249,9 @@ class Config:
     # What else shows the run: tensorboard, wandb (Weights & Biases), mlflow;
     # none if the list is empty. The last two are extras of their own.
     writers: tuple[str, ...] = ("tensorboard",)
+    # Minutes between pages of the run (page.html) while it trains; 0 for none.
+    # One is written at the end in any case.
+    page_minutes: float = 5.0
     # Ray cluster to join: auto, HOST:PORT, ray://HOST:PORT, and for --submit
     # http://HOST:PORT; RAY_ADDRESS if empty, else one is started here.
     address: str = ""

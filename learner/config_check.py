@@ -139,6 +139,7 @@ def _check_ranges(config: Config) -> None:
         "seed": config.seed,
         "evaluation-episodes": config.evaluation_episodes,
         "evaluation-frames": config.evaluation_frames,
+        "page-minutes": config.page_minutes,
         "actors.min": config.actors.min,
         "actors.patience": config.actors.patience,
         "actors.cpus": config.actors.cpus,

@@ -22,6 +22,7 @@ FREE = (
     "evaluation_frames",
     "log_seconds",
     "writers",
+    "page_minutes",
     "actors.count",
     "actors.min",
     "actors.patience",

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import importlib.metadata
+import os
 import pathlib
 import platform
 import statistics
@@ -56,8 +57,11 @@ def parse(arguments: list[str]) -> PageConfig:
 
 
 def write(run: Record, out: pathlib.Path) -> pathlib.Path:
-    """Writes the page; a reader sees the old one or the new one."""
-    fresh = out.with_name(f"{out.name}.new")
+    """Writes the page; a reader sees the old one or the new one.
+
+    Another process may be writing it too, into a file of its own.
+    """
+    fresh = out.with_name(f"{out.name}.{os.getpid()}.new")
     fresh.write_text(text(run))
     return fresh.replace(out)
 

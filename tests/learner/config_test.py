@@ -403,7 +403,7 @@ def test_the_file_is_plain_yaml(tmp_path):
 
 FREE = {
     *("out", "address", "evaluation_episodes", "evaluation_frames"),
-    *("log_seconds", "writers"),
+    *("log_seconds", "writers", "page_minutes"),
     *("actors__count", "actors__min", "actors__patience"),
     *("actors__cpus", "actors__threads"),
     *("actors__timeout", "actors__max_failures"),
