@@ -9,11 +9,14 @@ import socket
 import subprocess
 import sys
 import urllib.parse
+from collections.abc import Callable
+from typing import Any
 
 import ray
 
 from experiments import parcel
 from learner.config import ConfigError
+from learner.progress import RunError
 
 # No answer within so many seconds is an answer.
 _KNOCK_SECONDS = 5.0
@@ -38,6 +41,7 @@ def connect(address: str, object_store_memory: int, task: str = "") -> None:
 
     Raises:
       ConfigError: if no cluster answers, or not to us.
+      RunError: if none can be started here.
     """
     # We set each actor's devices ourselves; Ray need not warn of it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -46,13 +50,7 @@ def connect(address: str, object_store_memory: int, task: str = "") -> None:
         ray.init, logging_level=logging.ERROR, log_to_driver=False
     )
     if not address:
-        start(
-            # Else Ray joins a cluster that somebody started on this machine.
-            address="local",
-            num_cpus=os.cpu_count(),
-            include_dashboard=False,
-            object_store_memory=object_store_memory,
-        )
+        _start_here(start, object_store_memory)
         protect_token()
         return
     reach(address)
@@ -61,6 +59,24 @@ def connect(address: str, object_store_memory: int, task: str = "") -> None:
         return
     with parcel.packed(task) as code:
         start(address, runtime_env={"working_dir": str(code)})
+
+
+def _start_here(start: Callable[..., Any], object_store_memory: int) -> None:
+    try:
+        start(
+            # Else Ray joins a cluster that somebody started on this machine.
+            address="local",
+            num_cpus=os.cpu_count(),
+            include_dashboard=False,
+            object_store_memory=object_store_memory,
+        )
+    except Exception as error:  # bare, where its node is not up in time
+        reason = str(error).partition(". ")[0]
+        raise RunError(
+            f"Ray could not be started on this machine: {reason}. If it is "
+            "busy with other work, try again; Ray's logs are in "
+            "/tmp/ray/session_latest/logs"
+        ) from error
 
 
 def protect_token() -> None:

@@ -7,6 +7,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from experiments.cluster import connect
+from learner.progress import RunError
 
 pytestmark = [
     pytest.mark.ray,
@@ -31,3 +32,14 @@ def test_a_cluster_that_is_not_named_is_not_joined(cluster, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     connect("", STORE)
     assert ray.cluster_resources()["CPU"] == os.cpu_count()
+
+
+def test_a_ray_that_does_not_start_is_one_line(monkeypatch):
+    def late(**options):
+        raise Exception("The current node timed out during startup. This may…")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(RunError, match="timed out during startup") as failed:
+        connect("", STORE)
+    assert "\n" not in str(failed.value)
