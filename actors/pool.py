@@ -61,6 +61,10 @@ class LocalPool:
         """One actor, never replaced."""
         return PoolStatus(actors=1, starting=0, replaced=0)
 
+    def failure(self) -> str:
+        """Its failures are the run's."""
+        return ""
+
     def tape(self) -> dict[str, np.ndarray]:
         """All that the actor did; see `Unroller.tape`."""
         return self._unroller.tape()
@@ -152,6 +156,7 @@ class RayPool:
         self._pending: dict[ray.ObjectRef, _Request] = {}
         self._newest: tuple[Any, int] = (None, 0)
         self._replaced = 0
+        self._failure = ""
         self._failures: collections.Counter[int] = collections.Counter()
         for slot in range(count):
             self._start(slot)
@@ -184,6 +189,10 @@ class RayPool:
         return PoolStatus(
             len(self._actors) - starting, starting, self._replaced
         )
+
+    def failure(self) -> str:
+        """Why an actor was last replaced; nothing if none was."""
+        return self._failure
 
     def tape(self) -> dict[str, np.ndarray]:
         """None is kept: who plays when is not in our hands."""
@@ -256,8 +265,15 @@ class RayPool:
                 f"and no other delivers; the last failure: {error}"
             ) from error
         self._replaced += 1
+        self._failure = _reason(error)
         stale = [ref for ref, r in self._pending.items() if r.slot == slot]
         for ref in stale:
             del self._pending[ref]
         ray.kill(self._actors[slot])
         self._start(slot)
+
+
+def _reason(error: Exception) -> str:
+    """What an actor raised, or Ray says of its end; the first line of it."""
+    cause = getattr(error, "cause", None) or error
+    return ": ".join([type(cause).__name__, *str(cause).splitlines()[:1]])

@@ -60,6 +60,7 @@ class Monitor:
         self._seconds = 0.0  # of earlier sessions
         self._episodes = 0
         self._last_line = -1  # updates then
+        self._reasons: set[str] = set()  # of replacements, already told
         self._returns: collections.deque[float] = collections.deque(
             maxlen=_RECENT
         )
@@ -185,6 +186,12 @@ class Monitor:
         if ended.film:
             self._writers.video("return/evaluation", ended.film, ended.frames)
         return mean
+
+    def replaced(self, reason: str) -> None:
+        """Tells why an actor was replaced, once for each reason."""
+        if reason and reason not in self._reasons:
+            self._reasons.add(reason)
+            self.say(f"an actor was replaced: {reason}")
 
     def flush(self) -> None:
         """Hands what was written to the operating system."""

@@ -186,6 +186,7 @@ class Session:
 
     def _log(self, metrics: dict[str, Any], before: dict[str, Any]) -> None:
         self._note_evaluations()
+        self._monitor.replaced(self._pool.failure())
         self._monitor.line(
             self._updates,
             diagnostics.told(metrics, before),

@@ -245,6 +245,9 @@ def test_raising_actor_is_replaced_and_in_flight_is_bounded(
     publish(pool, 1)
     assert pool.collect().unroll.seed == failures
     assert pool.status() == PoolStatus(1, 0, failures)
+    assert pool.failure() == (
+        "ValueError: this emulator is broken" if failures else ""
+    )
 
     for version in (2, 3):
         publish(pool, version)

@@ -79,3 +79,12 @@ def test_evaluations_are_told_and_go_into_the_next_line(monitor, tmp_path):
     )
     (line,) = read_lines(tmp_path / "metrics.jsonl")
     assert line["evaluation_return"] == 2.5
+
+
+def test_why_actors_are_replaced_is_told_once_for_each_reason(monitor):
+    for reason in ("", "KeyError: 'x'", "KeyError: 'x'", "TimeoutError: late"):
+        monitor.replaced(reason)
+    assert monitor.progress().messages == (
+        "an actor was replaced: KeyError: 'x'",
+        "an actor was replaced: TimeoutError: late",
+    )
