@@ -62,11 +62,15 @@ def parse(arguments: list[str]) -> RunsConfig:
 
 def _table(folder: pathlib.Path) -> Table:
     table = Table(
-        title=str(folder.resolve()), box=box.SIMPLE, padding=(0, 1, 0, 0)
+        title=str(folder.resolve()),
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
-    table.add_column("run", overflow="fold")
-    for name in ("state", "task", "algorithm"):
-        table.add_column(name, no_wrap=True)
+    # What may be folded where columns are few, but not to nothing.
+    table.add_column("run", overflow="fold", min_width=12)
+    table.add_column("task, algorithm", overflow="fold", min_width=12)
+    table.add_column("state", no_wrap=True)
     for name in ("frames", "of all", "return", "human", "frames/s"):
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -74,9 +78,8 @@ def _table(folder: pathlib.Path) -> Table:
 
 def _cells(run: Record) -> list[str]:
     return [
+        f"{run.config.task} {run.config.algorithm}",
         run.state,
-        run.config.task,
-        run.config.algorithm,
         f"{run.frames:,}",
         f"{run.frames / run.config.frames:.0%}",
         _number(run.mean_return, ".2f"),

@@ -94,7 +94,7 @@ def test_runs_lists_all_below_and_leaves_out_what_it_cannot_read(
     (bad / "config.yaml").write_text("frames: many\n")
     assert run("runs", tmp_path) == 0
     said = capsys.readouterr().out
-    assert len(re.findall(r"pong/[12] +stopped +Pong-v5 +bmg", said)) == 2
+    assert len(re.findall(r"pong/[12] +Pong-v5 bmg +stopped", said)) == 2
     assert "left out: " in said
     assert "1 line left out, which cannot be read" in said
     assert run("runs", tmp_path / "nothing") == 2
@@ -224,3 +224,11 @@ def test_runs_without_a_game_are_named_not_drawn(tmp_path, capsys):
 def test_an_empty_folder_of_runs_says_what_makes_one(tmp_path, capsys):
     assert run("runs", tmp_path) == 2
     assert f"no run below {tmp_path}; bmg train" in capsys.readouterr().err
+
+
+def test_a_long_name_of_a_run_is_folded_never_gone(tmp_path, capsys):
+    write_run(tmp_path / "SpaceInvaders-v5-bmg-1")
+    assert run("runs", tmp_path) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    named = "".join(row[0] for row in rows[5:] if row)
+    assert re.match(r"SpaceInvaders-v5-bmg-1", named), rows
