@@ -59,7 +59,7 @@ def driver_killed(training: Training) -> None:
     training.process.kill()
     training.process.wait()
     # Ray ends with its driver; nothing may be left.
-    training.until(lambda: not training.processes(), 30, "the end of all")
+    training.wait_for_end()
 
 
 def second_run(training: Training) -> None:

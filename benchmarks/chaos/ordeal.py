@@ -43,7 +43,7 @@ def finish(training: Training) -> None:
     if training.stop() != 130:
         raise FailedError(f"did not stop well: {training.text()}")
     training.check_files()
-    training.until(lambda: not training.processes(), 30, "the end of all")
+    training.wait_for_end()
 
 
 def _check_end(fault: Fault, training: Training) -> None:

@@ -137,6 +137,18 @@ class Training:
                 found.append(int(entry.name))
         return found
 
+    def wait_for_end(self, seconds: float = 60) -> None:
+        """Until none of its processes is left.
+
+        Raises:
+          FailedError: naming those that are.
+        """
+        end = time.monotonic() + seconds
+        while left := self.processes():
+            if time.monotonic() > end:
+                raise FailedError(f"left after {seconds:g} s: {_names(left)}")
+            time.sleep(0.05)
+
     def kill(self, title: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal to all its processes of that title."""
         there = self.until(lambda: self.processes(title), 30, title)
@@ -175,3 +187,13 @@ class Training:
                 return found
             time.sleep(0.05)
         raise FailedError(f"{what}: not within {seconds:g} s\n{self.text()}")
+
+
+def _names(processes: list[int]) -> list[str]:
+    """The beginnings of their commands, of those that are still there."""
+    paths = [pathlib.Path("/proc", str(pid), "cmdline") for pid in processes]
+    return [
+        path.read_text().replace("\0", " ")[:60]
+        for path in paths
+        if path.exists()
+    ]

@@ -1,6 +1,7 @@
 """What `make chaos` holds a run to, on files that are wrong on purpose."""
 
 import json
+import os
 
 import pytest
 
@@ -54,6 +55,15 @@ def test_what_does_not_happen_in_time_fails_with_what_was_said(tmp_path):
     run._output.write_text("why")
     with pytest.raises(FailedError, match="a save: not within 0 s\nwhy"):
         run.until(lambda: False, 0, "a save")
+
+
+def test_what_is_left_is_named(tmp_path, monkeypatch):
+    run = training(tmp_path)
+    monkeypatch.setattr(run, "processes", lambda: [os.getpid()])
+    with pytest.raises(FailedError, match=r"left after 0 s: .*pytest"):
+        run.wait_for_end(0)
+    monkeypatch.setattr(run, "processes", list)
+    run.wait_for_end(0)
 
 
 def test_damage_is_damage(tmp_path):
