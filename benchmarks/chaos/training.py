@@ -137,8 +137,11 @@ class Training:
                 found.append(int(entry.name))
         return found
 
-    def wait_for_end(self, seconds: float = 60) -> None:
+    def wait_for_end(self, seconds: float = 90) -> None:
         """Until none of its processes is left.
+
+        Where Ray's node is killed, two of its agents try to tell its head of
+        that for a minute before they end.
 
         Raises:
           FailedError: naming those that are.
