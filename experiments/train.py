@@ -133,6 +133,8 @@ def _watch(
     progress, stopped = Progress(), False
     while True:
         ready, _ = ray.wait([running], timeout=_POLL_SECONDS)
+        if ready:
+            asked = learner.progress.remote()  # with what it said last
         # A learner that has no place yet does not answer.
         if ready or ray.wait([asked], timeout=0)[0]:
             progress = ray.get(asked)
