@@ -60,7 +60,7 @@ def test_what_does_not_happen_in_time_fails_with_what_was_said(tmp_path):
 def test_what_is_left_is_named(tmp_path, monkeypatch):
     run = training(tmp_path)
     monkeypatch.setattr(run, "processes", lambda: [os.getpid()])
-    with pytest.raises(FailedError, match=r"left after 0 s: .*pytest"):
+    with pytest.raises(FailedError, match=r"left after 0 s: .*python"):
         run.wait_for_end(0)
     monkeypatch.setattr(run, "processes", list)
     run.wait_for_end(0)
