@@ -143,7 +143,14 @@ def differ(one, other):
 # Devices.
 
 
-@every_algorithm
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        "bmg",
+        pytest.param("stacx", marks=pytest.mark.slow),
+        pytest.param("impala", marks=pytest.mark.slow),
+    ],
+)
 def test_two_devices_give_the_update_of_one(algorithm):
     found = []
     for devices in (1, 2):

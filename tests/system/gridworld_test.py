@@ -1,5 +1,7 @@
 """The command `bmg gridworld`, as a user gives it."""
 
+import pytest
+
 TINY = (
     *("gridworld", "--preset", "quick", "--steps", 2_000, "--seeds", 2),
     *("--resolution", 200, "--ac.hidden", 8, "--ac.meta-sizes", 4),
@@ -7,6 +9,7 @@ TINY = (
 )
 
 
+@pytest.mark.slow
 def test_a_study_ends_in_a_table_and_figures_once(bmg, tmp_path):
     folder = tmp_path / "study"
     command = bmg(*TINY, "--out", folder)

@@ -77,7 +77,10 @@ def interrupted(config, every):
             return stops
 
 
-@pytest.mark.parametrize("data", ["sinusoid", "miniimagenet"])
+@pytest.mark.parametrize(
+    "data",
+    ["sinusoid", pytest.param("miniimagenet", marks=pytest.mark.slow)],
+)
 def test_a_study_that_was_interrupted_ends_as_if_it_had_not(
     tmp_path, monkeypatch, data
 ):

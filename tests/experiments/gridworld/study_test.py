@@ -94,6 +94,7 @@ def test_more_seeds_leave_the_old_curves(tmp_path):
     assert before.items() <= after.items()
 
 
+@pytest.mark.slow
 def test_a_study_grows_by_what_is_swept(tmp_path):
     few = tiny(tmp_path, agent=("ac",), method=("fixed",), seeds=1)
     study.run(few, silent)
@@ -120,6 +121,7 @@ def test_chunks_of_other_lanes_have_other_checkpoints():
     assert len(names) == 2
 
 
+@pytest.mark.slow
 def test_progress_adds_up_to_the_plan(tmp_path):
     config = tiny(tmp_path)
     todo, done = study.planned_steps(config)
