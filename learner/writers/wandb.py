@@ -23,7 +23,7 @@ class WeightsAndBiases:
 
         self._wandb = wandb
         self._run = wandb.init(
-            project=os.environ.get("WANDBPROJECT", PROJECT),
+            project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=folder.name,
             id=kept(folder / "wandb" / "id", lambda: uuid.uuid4().hex[:12]),
             resume="allow",

@@ -5,8 +5,10 @@ import glob
 import json
 import pathlib
 import struct
+import sys
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from learner.histogram import Histogram
 from learner.writers import choose
 from learner.writers.queued import Queued
 from learner.writers.tensorboard import TensorBoard
+from learner.writers.wandb import WeightsAndBiases
 from learner.writers.writer import Several
 
 GIF = b"GIF89a\x01\x00\x01\x00"
@@ -258,6 +261,27 @@ def test_mlflow_goes_on_in_the_runs_folder(tmp_path, monkeypatch):
     assert [(x.value, x.step) for x in history] == [(0.5, 640)] * 2
     [film] = (tmp_path / "mlflow").glob("artifacts/*/artifacts/film/*.gif")
     assert (film.name, film.read_bytes()) == ("000000001280.gif", GIF)
+
+
+class Run:
+    """What `wandb.init` gives."""
+
+    def define_metric(self, *names, **options):
+        pass
+
+
+def test_wandb_goes_where_its_variable_says(tmp_path, monkeypatch):
+    given = []
+    fake = types.SimpleNamespace(
+        init=lambda **options: given.append(options["project"]) or Run(),
+        Settings=dict,
+    )
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    WeightsAndBiases(tmp_path)
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    WeightsAndBiases(tmp_path)
+    assert given == ["bmg", "mine"]
 
 
 # By name.
