@@ -27,7 +27,7 @@ import tyro
 
 from benchmarks import record
 from experiments import processes
-from learner.metrics import read_lines
+from learner.metrics import newest_line
 
 _HEAD = "f" * 51 + "00000"  # what Ray's simulation calls it
 _PROVIDER = (
@@ -92,9 +92,8 @@ def _watch(run: subprocess.Popen, metrics: pathlib.Path) -> list[Seen]:
     start, seen = time.monotonic(), [Seen(0.0, 0, 0)]
     while time.monotonic() < start + 600:
         nodes = sum(node["Alive"] for node in ray.nodes()) - 1
-        lines = read_lines(metrics)
         going = run.poll() is None
-        actors = lines[-1]["actors"] if lines and going else 0
+        actors = newest_line(metrics).get("actors", 0) if going else 0
         if (nodes, actors) != seen[-1][1:]:
             seen.append(Seen(time.monotonic() - start, nodes, actors))
             print(seen[-1], flush=True)

@@ -19,12 +19,12 @@ import tyro
 
 from benchmarks import record
 from benchmarks.namespaces import Host, Network
-from learner.metrics import read_lines
+from learner.metrics import newest_line, read_lines
 
 TOKEN = {"RAY_AUTH_MODE": "token"}
 # A host that falls silent is given up after three checks, not after five of
 # up to ten seconds each.
-CHECKS = {
+_CHECKS = {
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
@@ -55,8 +55,7 @@ class Watched:
 
     def newest(self) -> dict[str, Any]:
         """The last line; empty before the first."""
-        lines = read_lines(self._path)
-        return lines[-1] if lines else {}
+        return newest_line(self._path)
 
     def until(
         self, condition: Callable[[dict[str, Any]], bool], seconds: float = 240
@@ -96,12 +95,7 @@ def _story(
     folder: pathlib.Path, calm: float, learn: Host, a: Host, b: Host
 ) -> dict[str, float]:
     told: dict[str, float] = {}
-    learn.start(
-        ["ray", "start", "--head", "--port", "6379", "--num-cpus", "1"],
-        folder / "head.log",
-        **TOKEN,
-        **CHECKS,
-    ).wait()
+    start_head(learn, folder)
     join(a, learn, folder)
     driver = learn.start(_command(folder), folder / "train.log", **TOKEN)
     run = Watched(folder / "run", driver)
@@ -139,6 +133,12 @@ def _story(
 
 def _both(line: dict[str, Any]) -> bool:
     return line["actors"] == 2
+
+
+def start_head(host: Host, folder: pathlib.Path) -> None:
+    """Starts a cluster's head on a host, which gives silent ones up soon."""
+    command = ["ray", "start", "--head", "--port", "6379", "--num-cpus", "1"]
+    host.start(command, folder / "head.log", **TOKEN, **_CHECKS).wait()
 
 
 def join(host: Host, head: Host, folder: pathlib.Path) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 
 from actors.agent import AgentOutput
 from actors.environment import LAST, Spec, Step
+from actors.transition import newest_frame
 
 _PICTURES = 150
 _MILLISECONDS = 200  # of each: half a minute in all
@@ -33,7 +34,7 @@ class Film:
             return
         self._over = step.step_type[0] == LAST
         if self._steps % self._every == 0:
-            self._pictures.append(self._newest(step.observation[0]))
+            self._pictures.append(self._newest(step.observation[:1]))
         self._steps += 1
 
     def gif(self) -> bytes:
@@ -50,8 +51,8 @@ class Film:
 
     def _newest(self, observation: np.ndarray) -> np.ndarray:
         """The last frame of a stack, `[H, W]` or `[H, W, 3]`."""
-        planes = observation.reshape(-1, *observation.shape[-2:])
-        frame = planes[-(len(planes) // self._spec.stack) :]
+        frame = newest_frame(observation, self._spec.stack)
+        frame = frame.reshape(-1, *frame.shape[-2:])
         colours = frame.transpose(1, 2, 0) if len(frame) == 3 else frame[-1]
         return colours.copy()
 

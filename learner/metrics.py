@@ -125,6 +125,12 @@ def read_lines(
     return _readable(path, rows, _parse_line, report)
 
 
+def newest_line(path: pathlib.Path) -> dict[str, Any]:
+    """The last whole line of a `metrics.jsonl`; empty before the first."""
+    rows = read_lines(path, most=1)
+    return rows[-1] if rows else {}
+
+
 def read_episodes(
     path: pathlib.Path, report: Report = _silent
 ) -> list[tuple[int, Episode]]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from benchmarks.chaos.training import SMALL, Training
 from benchmarks.namespaces import FarHost, Host, Network
-from benchmarks.three_hosts import CHECKS, TOKEN, join
+from benchmarks.three_hosts import TOKEN, join, start_head
 
 H = TypeVar("H", bound=Host)
 _FLAGS = (
@@ -42,9 +42,7 @@ class HostsTraining(Training):
             self._stack = stack.pop_all()
 
     def _start_ray(self, *others: Host) -> None:
-        head = ["ray", "start", "--head", "--port", "6379", "--num-cpus", "1"]
-        log = self._logs / "head.log"
-        self._learn.start(head, log, **TOKEN, **CHECKS).wait()
+        start_head(self._learn, self._logs)
         for host in others:
             join(host, self._learn, self._logs)
 

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from learner.metrics import read_episodes, read_lines
+from learner.metrics import newest_line, read_episodes, read_lines
 
 T = TypeVar("T")
 _MARK = "BMG_CHAOS_RUN"  # in the environment of all its processes
@@ -106,8 +106,7 @@ class Training:
 
     def newest(self) -> dict[str, Any]:
         """The last line of metrics; empty before the first."""
-        rows = read_lines(self.folder / "metrics.jsonl")
-        return rows[-1] if rows else {}
+        return newest_line(self.folder / "metrics.jsonl")
 
     def frames(self) -> int:
         """Frames of the last line of metrics."""
@@ -146,11 +145,9 @@ class Training:
         Raises:
           FailedError: naming those that are.
         """
-        end = time.monotonic() + seconds
-        while left := self.processes():
-            if time.monotonic() > end:
-                raise FailedError(f"left after {seconds:g} s: {_names(left)}")
-            time.sleep(0.05)
+        if not _poll(lambda: not self.processes(), seconds):
+            left = _names(self.processes())
+            raise FailedError(f"left after {seconds:g} s: {left}")
 
     def kill(self, title: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal to all its processes of that title."""
@@ -183,13 +180,19 @@ class Training:
 
     def until(self, condition: Callable[[], T], seconds: float, what: str) -> T:
         """Polls until `condition()` holds; what it gave."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            found = condition()
-            if found:
-                return found
-            time.sleep(0.05)
-        raise FailedError(f"{what}: not within {seconds:g} s\n{self.text()}")
+        found = _poll(condition, seconds)
+        if not found:
+            said = self.text()
+            raise FailedError(f"{what}: not within {seconds:g} s\n{said}")
+        return found
+
+
+def _poll(condition: Callable[[], T], seconds: float) -> T:
+    """What `condition()` gave when it held first, or last of all."""
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
 
 
 def _names(processes: list[int]) -> list[str]:

@@ -8,9 +8,10 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.environment import FIRST, LAST, MID, Spec, Step
+from actors.environment import FIRST, LAST, MID, Step
 from actors.episode import Episode
 from actors.unroll import Unroller
+from tests.actors.unroll_test import Scripted
 
 
 class Told(NamedTuple):
@@ -30,13 +31,7 @@ class Drawn:
     Every frame and every reward has a number of its own.
     """
 
-    spec = Spec(
-        num_actions=100,
-        observation_shape=(2, 1),
-        observation_dtype=np.int32,
-        stack=2,
-        frames_per_step=4,
-    )
+    spec = Scripted.spec
 
     def __init__(self, copies, story):
         self.num_envs, self.batch_size = copies, len(story[0])
