@@ -10,7 +10,8 @@ from benchmarks.chaos.training import FailedError, Training
 def undergo(fault: Fault, training: Training) -> tuple[float, int]:
     """Seconds to recover, and frames that were learned and are lost.
 
-    The seconds are from the fault, or from the new start where the run ends.
+    The seconds are from the fault, or from the new start where the run ends,
+    until more is learned than when it was noticed.
 
     Raises:
       FailedError: if something does not hold.
@@ -26,12 +27,13 @@ def undergo(fault: Fault, training: Training) -> tuple[float, int]:
     else:
         recovered = fault.recovered(before, training)
         training.until(recovered, 120, "going on")
-    seconds = time.monotonic() - start
     resumed = training.resumed()
     lost = 0 if resumed is None else max(before["frames"] - resumed, 0)
+    # What had been played before the fault may still be learned from: to have
+    # noticed it is not to have recovered.
     frames = training.frames()
     training.until(lambda: training.frames() > frames, 60, "learning")
-    return seconds, lost
+    return time.monotonic() - start, lost
 
 
 def finish(training: Training) -> None:
