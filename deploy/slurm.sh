@@ -24,7 +24,7 @@ export RAY_AUTH_TOKEN_PATH="$HOME/.bmg-$SLURM_JOB_ID-token"
 trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
 cpus=$SLURM_CPUS_PER_TASK
-export RAY_health_check_period_ms=2000 RAY_health_check_timeout_ms=2000 RAY_health_check_failure_threshold=3
+export RAY_health_check_period_ms=2000 RAY_health_check_timeout_ms=2000 RAY_health_check_failure_threshold=3 RAY_kill_worker_timeout_milliseconds=500
 srun --nodes=1 --ntasks=1 -w "$head" --overlap ray start --head --block \
   --port "$port" --num-cpus "$cpus" --num-gpus 1 \
   --include-dashboard false &

@@ -62,6 +62,9 @@ def connect(address: str, object_store_memory: int, task: str = "") -> None:
 
 
 def _start_here(start: Callable[..., Any], object_store_memory: int) -> None:
+    # An actor that hangs does not end when it is told to; Ray would keep its
+    # core for five seconds, and who takes its place waiting.
+    os.environ.setdefault("RAY_kill_worker_timeout_milliseconds", "500")
     try:
         start(
             # Else Ray joins a cluster that somebody started on this machine.
