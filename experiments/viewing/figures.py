@@ -45,6 +45,7 @@ def tuned(run: Record) -> Figure:
     for axis, (name, value) in zip(axes, values.items(), strict=False):
         axis.plot(frames, value, lw=1.5)
         axis.set_title(name, loc="left", fontsize=9)
+        axis.ticklabel_format(axis="y", useOffset=False)
         _clean(axis)
     axes[-1].set_xlabel("environment frames")
     return figure
@@ -77,7 +78,7 @@ def _figure(height: float) -> Figure:
     long as drawing."""
     figure = Figure(figsize=(9, height))
     figure.subplots_adjust(
-        left=0.1,
+        left=0.12,
         right=0.98,
         bottom=0.55 / height,
         top=1 - 0.35 / height,
