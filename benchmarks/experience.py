@@ -15,7 +15,7 @@ from actors.environment import spec
 from actors.protocols import PROTOCOLS
 from benchmarks.row import Row
 from benchmarks.timing import per_second
-from learner import build
+from learner import build_acting
 from learner.config import Config
 
 _UNIT = "agent steps/s"
@@ -64,7 +64,7 @@ def inference_rows(config: Config, seconds: float) -> Iterator[Row]:
 
 def _policy_rate(config: Config, batch: int, seconds: float) -> float:
     task = spec(config.task, config.environment.protocol)
-    agent = build.build_agent(config, task)
+    agent = build_acting.build_agent(config, task)
     params = agent.init(jax.random.key(0))
     act = jax.jit(agent.step)
     observation = np.zeros(
@@ -87,9 +87,9 @@ def actor_rows(config: Config, seconds: float) -> Iterator[Row]:
     environment = batch * per_second(step, seconds, warm_up=10)
     close()
     policy = _policy_rate(config, batch, seconds)
-    unroller = build.build_unroller(config, 0)
+    unroller = build_acting.build_unroller(config, 0)
     task = spec(config.task, config.environment.protocol)
-    params = build.build_agent(config, task).init(jax.random.key(0))
+    params = build_acting.build_agent(config, task).init(jax.random.key(0))
     steps = config.learner.unroll_length * config.actors.columns
     rate = steps * per_second(
         lambda: unroller.unroll(params, 0), seconds, warm_up=3

@@ -94,12 +94,12 @@ def _host(
     import jax
 
     from benchmarks.recorded import ATARI, random_unroll
-    from learner import build
+    from learner import build, build_acting
     from learner.hosts import join
 
     join(address, index, hosts)
     config = _config(options, hosts, devices)
-    agent = build.build_agent(config, ATARI)
+    agent = build_acting.build_agent(config, ATARI)
     learner = build.build_learner(config, ATARI, agent)
     state = learner.init(agent.init(jax.random.key(0)))
     length = config.learner.unroll_length

@@ -24,7 +24,7 @@ from benchmarks import memory
 from benchmarks.recorded import ATARI, random_unroll
 from benchmarks.row import CannotRunError, Row
 from benchmarks.timing import in_turn, peak_flops
-from learner import build
+from learner import build, build_acting
 from learner import learner as learner_lib
 from learner.config import Config
 from learner.learner import Algorithm
@@ -106,7 +106,7 @@ def plain_step(config: Config) -> Step:
 
 def _plain(config: Config) -> Algorithm:
     """One gradient step of the same three-headed loss, nothing tuned."""
-    agent = build.build_agent(config, ATARI)
+    agent = build_acting.build_agent(config, ATARI)
     return learner_lib.impala(
         build.build_loss(config, agent),
         build.tuned_hyperparams(config),
@@ -121,7 +121,7 @@ def _built(
         config.meta, inner_updates=inner, bootstrap_updates=bootstrap
     )
     config = dataclasses.replace(config, algorithm=algorithm, meta=meta)
-    agent = build.build_agent(config, ATARI)
+    agent = build_acting.build_agent(config, ATARI)
     return config, build.build_algorithm(config, ATARI, agent)
 
 
@@ -135,7 +135,7 @@ def _step(
     batch, length = config.learner.batch, config.learner.unroll_length
     unroll = learner.place(random_unroll(batch, length=length))
     window = (unroll,) * learner.window
-    agent = build.build_agent(config, ATARI)
+    agent = build_acting.build_agent(config, ATARI)
     state = learner.init(agent.init(jax.random.key(0)))
     jitted: Any = learner.step
     compiled = jitted.lower(state, window).compile()

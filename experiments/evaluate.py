@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     config = trained.here(folder, options.task)
     rules = EnvironmentConfig(_environment(config, options.protocol))
     config = dataclasses.replace(config, environment=rules)
-    from learner.build import play_games
+    from learner.build_acting import play_games
     from learner.train import read_params
 
     params, frames = read_params(config)

@@ -58,7 +58,7 @@ def make_run(config: Config, index: int, meet: Callable[[Any], Any]) -> Any:
     """
     from actors.compression import COMPRESSIONS
     from actors.pool import RayPool
-    from learner.build import build_unroller, play_games
+    from learner.build_acting import build_unroller, play_games
     from learner.hosts import Host
     from learner.train import Run
 

@@ -56,7 +56,7 @@ def _train_here(
     )
     stop_on_signals(stop)
     from actors.pool import LocalPool
-    from learner.build import build_unroller, play_games
+    from learner.build_acting import build_unroller, play_games
     from learner.train import Run
 
     folder = Folder(config.folder)

@@ -1,30 +1,26 @@
-"""The one place that reads the configuration and puts the parts together."""
+"""Reads the configuration and puts together what learns.
+
+What plays is put together in `learner/build_acting.py`; nobody else reads the
+configuration of either.
+"""
 
 import functools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from actors import networks
-from actors.agent import Agent, make_agent
-from actors.environment import Environment, Spec, spec
-from actors.evaluation import play
-from actors.unroll import Unroller
+from actors.agent import Agent
+from actors.environment import Spec
 from learner import learner as learner_lib
 from learner.config import Config
-from learner.evaluator import Games
-from learner.film import Film
 from learner.learner import Algorithm, Learner, MakeLoss
 from learner.loss import Hyperparams, actor_critic_loss, predict
 from learner.optimisers import make_meta_optimiser, make_optimiser
 from meta import bootstrap, matching
 from meta.parameters import Bounds, SelfTuned, self_tuned
-
-PyTree = Any
 
 
 def frames_per_batch(config: Config, task: Spec) -> int:
@@ -47,54 +43,6 @@ def _kept(config: Config) -> int:
     if config.algorithm == "bmg" and meta.continue_from == "bootstrap":
         return meta.inner_updates + meta.bootstrap_updates - 1
     return meta.inner_updates
-
-
-def build_agent(config: Config, task: Spec) -> Agent:
-    """The agent that both the actors and the learner use."""
-    net = config.network
-    torsos = {
-        "residual": lambda: networks.residual(net.channels, hidden=net.hidden),
-        "nature": lambda: networks.nature(hidden=net.hidden),
-        "small": lambda: networks.small(hidden=net.hidden),
-        "mlp": lambda: networks.mlp((net.hidden, net.hidden)),
-    }
-    return make_agent(
-        task,
-        lambda: networks.ActorCritic(
-            networks.in_precision(
-                torsos[net.torso](), jnp.dtype(net.precision)
-            ),
-            num_actions=task.num_actions,
-            num_heads=config.heads,
-            head_hidden=net.head_hidden,
-            lstm_size=net.lstm,
-        ),
-    )
-
-
-def build_unroller(config: Config, offset: int) -> Unroller:
-    """An actor's inside; `offset` tells the seeds of actors apart."""
-    actors = config.actors
-    task = spec(config.task, config.environment.protocol)
-    lock_step = actors.envs if actors.in_process else actors.envs_per_step
-    # Copy i of actor n is seeded with seed + 1000 n + i.
-    seed = config.seed + 1000 * offset
-    environment = Environment(
-        config.task,
-        config.environment.protocol,
-        num_envs=actors.envs,
-        batch_size=lock_step,
-        num_threads=actors.threads,
-        seed=seed,
-    )
-    return Unroller(
-        environment,
-        build_agent(config, task),
-        unroll_length=config.learner.unroll_length,
-        columns=actors.columns,
-        seed=seed,
-        tape=actors.in_process,
-    )
 
 
 def build_learner(config: Config, task: Spec, agent: Agent) -> Learner:
@@ -289,22 +237,3 @@ def _meta_optimiser(config: Config) -> optax.GradientTransformation:
 def _schedule(config: Config, rate: float, steps: float) -> optax.Schedule:
     final = rate * config.optimiser.final_fraction
     return optax.linear_schedule(rate, final, math.ceil(steps))
-
-
-def play_games(config: Config, params: PyTree, count: int, seed: int) -> Games:
-    """Plays `count` whole games, one in each of as many environments; the
-    beginning of the first is filmed."""
-    task = spec(config.task, config.environment.protocol)
-    environment = Environment(
-        config.task,
-        config.environment.protocol,
-        num_envs=count,
-        batch_size=count,
-        num_threads=config.actors.threads,
-        seed=seed,
-    )
-    agent = build_agent(config, task)
-    film = Film(task)
-    games = play(environment, agent, params, seed=seed, watch=film.watch)
-    environment.close()
-    return Games(games, film.gif())

@@ -11,7 +11,7 @@ import jax
 from actors.environment import spec
 from actors.episode import Episode
 from actors.pool import PoolError
-from learner import build, config_file, evaluator
+from learner import build, build_acting, config_file, evaluator
 from learner.checkpoint import Checkpoints, NoCheckpoints
 from learner.config import Config
 from learner.evaluator import Evaluation, Games
@@ -123,7 +123,7 @@ class Run:
         """One session; returns the parameters on the host."""
         session = Session(
             self._config,
-            build.build_agent(self._config, self._task),
+            build_acting.build_agent(self._config, self._task),
             self._task,
             self._monitor,
             checkpoints,
@@ -162,7 +162,7 @@ def read_params(config: Config) -> tuple[PyTree, int]:
       RunError: if there is none, or none that can be read.
     """
     task = spec(config.task, config.environment.protocol)
-    agent = build.build_agent(config, task)
+    agent = build_acting.build_agent(config, task)
     learner = build.build_learner(config, task, agent)
     checkpoints = Checkpoints(
         pathlib.Path(config.folder), keep=config.checkpoint.keep, report=print

@@ -85,9 +85,9 @@ def _checkpoint_bytes(config: Config) -> float:
     import jax
 
     from actors.environment import spec
-    from learner import build
+    from learner import build_acting
 
     task = spec(config.task, config.environment.protocol)
-    agent = build.build_agent(config, task)
+    agent = build_acting.build_agent(config, task)
     shapes = jax.eval_shape(lambda: agent.init(jax.random.key(0)))
     return _COPIES * sum(x.size * 4 for x in jax.tree.leaves(shapes))

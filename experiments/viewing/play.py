@@ -42,13 +42,13 @@ def main(arguments: list[str]) -> int:
 
     from actors.environment import Environment, spec
     from experiments.viewing import film
-    from learner import build
+    from learner import build_acting
     from learner.train import read_params
 
     console = Console(highlight=False)
     params, frames = read_params(config)
     rules = config.environment.protocol
-    agent = build.build_agent(config, spec(config.task, rules))
+    agent = build_acting.build_agent(config, spec(config.task, rules))
     sides = [(f"{frames:,} frames", params)]
     if options.random:
         # All logits are 0.

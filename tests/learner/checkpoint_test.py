@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actors.environment import Spec
-from learner import build
+from learner import build, build_acting
 from learner import checkpoint as checkpoint_lib
 from learner.checkpoint import Checkpoints
 from learner.config import Config, LearnerConfig, NetworkConfig
@@ -26,7 +26,7 @@ def first_state():
         network=NetworkConfig(torso="mlp", hidden=4, lstm=3),
         learner=LearnerConfig(unroll_length=4, batch=4),
     )
-    agent = build.build_agent(config, TASK)
+    agent = build_acting.build_agent(config, TASK)
     algorithm = build.build_algorithm(config, TASK, agent)
     learner = make_learner(
         algorithm, stack=TASK.stack, devices=jax.devices()[:2]

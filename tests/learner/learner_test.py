@@ -12,7 +12,7 @@ import pytest
 
 from actors.environment import FIRST, LAST, MID, Spec
 from actors.transition import Transition, Unroll
-from learner import build
+from learner import build, build_acting
 from learner.config import (
     Config,
     LearnerConfig,
@@ -65,7 +65,7 @@ def configure(algorithm="bmg", *, updates=8, **meta):
 
 
 def make(config, devices=1):
-    agent = build.build_agent(config, TASK)
+    agent = build_acting.build_agent(config, TASK)
     algorithm = build.build_algorithm(config, TASK, agent)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax, "jit", quickly)
@@ -196,7 +196,7 @@ def test_devices_are_those_asked_for_or_all_that_divide_the_batch(
         network=NetworkConfig(torso="mlp", hidden=4),
         learner=LearnerConfig(unroll_length=T, batch=batch, devices=asked),
     )
-    agent = build.build_agent(config, TASK)
+    agent = build_acting.build_agent(config, TASK)
     state = start(build.build_learner(config, TASK, agent), agent)
     assert len(state.updates.sharding.device_set) == used
 

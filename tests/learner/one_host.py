@@ -11,7 +11,7 @@ import numpy as np
 
 from actors.environment import FIRST, LAST, MID, Spec
 from actors.transition import Transition, Unroll, columns
-from learner import build
+from learner import build, build_acting
 from learner.config import (
     Config,
     LearnerConfig,
@@ -56,7 +56,7 @@ def _train(algorithm, index, count):
             learning_rate=1e-2,
         ),
     )
-    agent = build.build_agent(config, TASK)
+    agent = build_acting.build_agent(config, TASK)
     learner = build.build_learner(config, TASK, agent)
     # Another start on each host: all must go on from the first one's.
     state = learner.init(agent.init(jax.random.key(index)))

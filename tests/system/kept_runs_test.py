@@ -18,7 +18,7 @@ import pytest
 
 from actors.environment import spec
 from experiments import main
-from learner import build, config_file
+from learner import build, build_acting, config_file
 from learner.checkpoint import Checkpoints
 from learner.config import Config, ConfigError
 from learner.metrics import Metrics, read_lines
@@ -64,7 +64,7 @@ def test_the_run_goes_on(bmg, kept):
 def template():
     config = config_of(_KEPT)
     task = spec(config.task, config.environment.protocol)
-    agent = build.build_agent(config, task)
+    agent = build_acting.build_agent(config, task)
     learner = build.build_learner(config, task, agent)
     params = agent.init(jax.random.key(config.seed))
     return jax.device_get(learner.init(params))
