@@ -15,7 +15,7 @@ from learner.config_check import check
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [
     path
-    for pattern in ("*.md", "docs/*.md", "docs/results/*.md", "deploy/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/results/**/*.md", "deploy/*.md")
     for path in ROOT.glob(pattern)
 ]
 # What stands for something that only the reader knows.
