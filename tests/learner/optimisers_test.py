@@ -8,15 +8,11 @@ import pytest
 
 from learner.optimisers import make_meta_optimiser, make_optimiser
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 RATE, DECAY, EPS = 0.1, 0.9, 0.04
 X = np.array([1.0, -2.0])
 GRADIENTS = [np.array([0.3, -0.5]), np.array([-0.1, 0.2]), np.array([2.0, 0.0])]
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def make(name, *, learning_rate=RATE, clip=0.0):

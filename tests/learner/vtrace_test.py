@@ -8,15 +8,11 @@ import rlax
 
 from learner import vtrace
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 T, B = 7, 3
 
 leaky_vtrace = jax.jit(vtrace.leaky_vtrace)
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def trajectories(seed=0, shape=(B,)):

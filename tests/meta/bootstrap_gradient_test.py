@@ -12,15 +12,11 @@ from meta import bootstrap as bootstrap_lib
 from meta import matching as matching_lib
 from meta import update as update_lib
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 S, A, N = 2, 3, 4  # states, actions, samples in a batch
 ALPHA = 0.3  # of the plain update
 DECAY, EPS = 0.9, 1e-3  # of RMSProp
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 class Batch(NamedTuple):

@@ -14,16 +14,12 @@ from meta import loop as loop_lib
 from meta import matching as matching_lib
 from meta import update as update_lib
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 BATCHES = {
     "next": bootstrap_lib.next_batches,
     "same": bootstrap_lib.same_batches,
 }
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 # Parameters that spell the batches they have seen, one digit for each.

@@ -9,18 +9,14 @@ import pytest
 
 from meta import matching as matching_lib
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 # Logits of the distributions (1/2, 1/2), (1/4, 3/4) and (3/4, 1/4).
 EVEN, LOW, HIGH = np.log([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25]])
 # KL(even || low) = 1/2 log(2) + 1/2 log(2/3) = 1/2 log(4/3);
 # KL(low || even) = 1/4 log(1/2) + 3/4 log(3/2).
 KL_EVEN_LOW = 0.5 * math.log(4 / 3)
 KL_LOW_EVEN = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def predict(params, weights):

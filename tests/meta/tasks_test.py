@@ -14,14 +14,10 @@ from meta import tasks as tasks_lib
 from meta import update as update_lib
 from meta.loop import scanned, unrolled
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 N, F, A, TASKS = 6, 3, 4, 3  # examples, features, classes, tasks
 ALPHA, BETA = 0.7, 0.4  # of inner updates, and of the bootstrap's
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 class Batch(NamedTuple):

@@ -10,11 +10,7 @@ import pytest
 
 from meta import update as update_lib
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def pull(x, w, batch):

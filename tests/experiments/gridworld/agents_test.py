@@ -13,14 +13,10 @@ from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
 from experiments.gridworld.schedule import constant, network, scalar
 from meta.bootstrap import bootstrapped
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 T, M = 6, 5
 DISCOUNT = 0.9
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
 
 
 def rollout(seed=0, length=T, context=()):
