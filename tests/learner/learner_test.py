@@ -1,144 +1,38 @@
-"""impala, stacx and bmg as `build_learner` makes them, on a tiny task."""
+"""impala, stacx and bmg: devices, donation, NaN, and what a step tells."""
 
 import collections
-import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from actors.environment import FIRST, LAST, MID, Spec
-from actors.transition import Transition, Unroll
+from actors.environment import FIRST
+from actors.transition import Transition
 from learner import build, build_acting
 from learner.config import (
     Config,
     LearnerConfig,
-    LossConfig,
-    MetaConfig,
     NetworkConfig,
-    OptimiserConfig,
-    ReplayConfig,
 )
-from learner.learner import make_learner
-from learner.loss import Hyperparams
 from meta.update import gradient_update
-
-T, B = 4, 4
-TASK = Spec(
-    num_actions=3,
-    observation_shape=(4, 3),  # [S * C, W]
-    observation_dtype=np.dtype(np.uint8),
-    stack=2,
-    frames_per_step=4,
+from tests.learner.tiny import (
+    TASK,
+    B,
+    T,
+    a_batch,
+    a_window,
+    assert_equal,
+    compiled,
+    configure,
+    copied,
+    differ,
+    every_algorithm,
+    quickly,
+    some_params,
+    start,
 )
-FRAMES_PER_BATCH = T * B * 4
-ALGORITHMS = ("impala", "stacx", "bmg")
-
-# Compiles in less than half the time.
-quickly = functools.partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_cpu_use_fusion_emitters": False,
-    },
-)
-
-every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
-
-
-def configure(algorithm="bmg", *, updates=8, **meta):
-    """All that matters is small; so is the meta-optimiser's epsilon, so that
-    whatever has a meta-gradient at all moves by the meta-learning rate."""
-    options = {"bootstrap_updates": 2, "epsilon": 1e-8, "learning_rate": 1e-2}
-    return Config(
-        algorithm=algorithm,
-        frames=updates * FRAMES_PER_BATCH,
-        network=NetworkConfig(torso="mlp", hidden=8),
-        learner=LearnerConfig(unroll_length=T, batch=B, devices=1),
-        loss=LossConfig(reduction="mean"),
-        optimiser=OptimiserConfig(learning_rate=1e-2),
-        meta=MetaConfig(**(options | meta)),
-    )
-
-
-def make(config, devices=1):
-    agent = build_acting.build_agent(config, TASK)
-    algorithm = build.build_algorithm(config, TASK, agent)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "jit", quickly)
-        learner = make_learner(
-            algorithm, stack=TASK.stack, devices=jax.devices()[:devices]
-        )
-    return learner, agent
-
-
-def compiled(algorithm, devices=1):
-    """Compiled once for all tests."""
-    return _compiled(algorithm, devices)
-
-
-@functools.cache
-def _compiled(algorithm, devices):
-    return make(configure(algorithm), devices)
-
-
-def some_params(agent):
-    """Away from where networks begin, with policies that are not uniform."""
-    rng = np.random.default_rng(0)
-    return jax.tree.map(
-        lambda x: x + jnp.asarray(0.5 * rng.normal(size=x.shape), x.dtype),
-        agent.init(jax.random.key(0)),
-    )
-
-
-def start(learner, agent):
-    return learner.init(some_params(agent))
-
-
-def a_batch(seed):
-    """Single frames, as the actors send them."""
-    rng = np.random.default_rng(seed)
-    step_type = rng.choice(
-        [FIRST, MID, LAST], p=[0.1, 0.8, 0.1], size=(T + 1, B)
-    )
-    transitions = Transition(
-        observation=rng.integers(256, size=(T + 1, B, 2, 3), dtype=np.uint8),
-        step_type=step_type.astype(np.int8),
-        reward=rng.normal(size=(T + 1, B)).astype(np.float32),
-        discount=(step_type != LAST).astype(np.float32),
-        action=rng.integers(3, size=(T + 1, B), dtype=np.int32),
-        logits=rng.normal(size=(T + 1, B, 3)).astype(np.float32),
-    )
-    older = rng.integers(256, size=(B, 2, 3), dtype=np.uint8)
-    return Unroll(transitions, older, (), np.zeros(B, np.int32))
-
-
-def a_window(learner, seed=0):
-    return tuple(
-        learner.place(a_batch(seed + i)) for i in range(learner.window)
-    )
-
-
-def copied(tree):
-    return jax.tree.map(np.array, jax.device_get(tree))
-
-
-def assert_equal(one, other):
-    assert jax.tree.structure(one) == jax.tree.structure(other)
-    jax.tree.map(np.testing.assert_array_equal, one, other)
-
-
-def differ(one, other):
-    return any(
-        np.any(x != y)
-        for x, y in zip(
-            jax.tree.leaves(one), jax.tree.leaves(other), strict=True
-        )
-    )
-
 
 # Devices.
 
@@ -290,203 +184,6 @@ def test_a_nan_skips_the_update_and_leaves_the_state_bitwise(algorithm, where):
     assert (metrics["skipped"], metrics["skipped_in_a_row"]) == (2, 0)
     state, metrics = learner.step(state, window)
     assert (metrics["skipped"], metrics["skipped_in_a_row"]) == (3, 1)
-
-
-# The learning rate.
-
-
-def rates(optimiser, count):
-    """How far each update goes along a constant gradient."""
-    state, told = optimiser.init(jnp.zeros(())), []
-    for _ in range(count):
-        update, state = optimiser.update(jnp.ones(()), state)
-        told.append(-float(update))
-    return told
-
-
-@pytest.mark.parametrize(
-    ("fraction", "expected"),
-    [(0.0, [8, 6, 4, 2, 0, 0]), (0.5, [8, 7, 6, 5, 4, 4])],
-)
-def test_the_rate_falls_linearly_over_the_run(fraction, expected):
-    config = Config(
-        frames=4 * FRAMES_PER_BATCH,
-        learner=LearnerConfig(unroll_length=T, batch=B),
-        optimiser=OptimiserConfig(
-            name="sgd", learning_rate=8.0, final_fraction=fraction
-        ),
-    )
-    found = rates(build.build_optimiser(config, TASK), 6)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_frames_that_replay_gives_are_not_counted():
-    config = configure(updates=3)
-    assert build.frames_per_batch(config, TASK) == FRAMES_PER_BATCH
-    assert build.meta_steps(config, TASK) == 3
-    replaying = dataclasses.replace(config, replay=ReplayConfig(columns=3))
-    assert build.frames_per_batch(replaying, TASK) == FRAMES_PER_BATCH / 4
-    assert build.meta_steps(replaying, TASK) == 12
-
-
-def test_both_rates_are_zero_at_the_end_of_a_run_and_not_before():
-    learner, agent = compiled("bmg")
-    state = start(learner, agent)
-    while state.updates < 8:
-        before = copied(state.meta.inner.params)
-        state, metrics = learner.step(state, a_window(learner))
-        assert differ(copied(state.meta.inner.params), before)
-        assert metrics["meta"]["loss"] > 0
-    before = copied(state.meta.inner.params)
-    state, metrics = learner.step(state, a_window(learner))
-    assert_equal(copied(state.meta.inner.params), before)
-    assert metrics["meta"]["gradient_norm"] == 0
-
-
-@pytest.mark.parametrize(
-    ("k", "length", "batches", "go_on", "kept"),
-    [
-        (1, 4, "next", "inner", 1),
-        (2, 3, "next", "inner", 2),
-        (2, 3, "same", "inner", 2),
-        (2, 3, "next", "bootstrap", 4),
-        (1, 4, "same", "bootstrap", 4),
-    ],
-)
-def test_both_rates_reach_zero_with_the_last_meta_step(
-    k, length, batches, go_on, kept
-):
-    config = configure(
-        updates=8,
-        inner_updates=k,
-        bootstrap_updates=length,
-        bootstrap_batches=batches,
-        continue_from=go_on,
-        bootstrap_optimiser="sgd",
-        bootstrap_learning_rate=1.0,
-    )
-    learner, _ = make(config)
-    meta_steps = 8 // learner.stride
-    inner = rates(build.build_optimiser(config, TASK), meta_steps * kept + 1)
-    assert [rate > 0 for rate in inner] == [*[True] * meta_steps * kept, False]
-    last = rates(build._bootstrap_optimiser(config, TASK), meta_steps + 1)
-    assert [rate > 0 for rate in last] == [*[True] * meta_steps, False]
-
-
-# Windows.
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "options", "window", "stride"),
-    [
-        ("impala", {}, 1, 1),
-        ("impala", {"inner_updates": 3}, 3, 3),
-        ("stacx", {}, 2, 1),
-        ("stacx", {"inner_updates": 3}, 4, 3),
-        ("stacx", {"inner_updates": 3, "bootstrap_batches": "same"}, 3, 3),
-        ("bmg", {"bootstrap_updates": 1}, 2, 1),
-        ("bmg", {"bootstrap_updates": 4}, 5, 1),
-        ("bmg", {"inner_updates": 2, "bootstrap_updates": 4}, 6, 2),
-        ("bmg", {"bootstrap_updates": 4, "bootstrap_batches": "same"}, 1, 1),
-        (
-            "bmg",
-            {"bootstrap_updates": 4, "continue_from": "bootstrap"},
-            5,
-            4,
-        ),
-    ],
-)
-def test_the_window_and_its_stride(algorithm, options, window, stride):
-    learner, _ = make(configure(algorithm, **options))
-    assert (learner.window, learner.stride) == (window, stride)
-
-
-# Hyper-parameters.
-
-
-def test_the_plain_objective_is_head_0_with_the_configured_numbers():
-    config = Config(
-        loss=LossConfig(
-            discount=0.97,
-            trace=0.9,
-            value_weight=0.25,
-            policy_weight=2.0,
-            entropy_weight=0.03,
-            auxiliary_heads=2,
-        )
-    )
-    expected = Hyperparams(
-        discount=[0.97] * 3,
-        trace=[0.9] * 3,
-        value_weight=[0.25, 0, 0],
-        policy_weight=[2, 0, 0],
-        entropy_weight=[0.03, 0, 0],
-        alpha_rho=[1] * 3,
-        alpha_c=[1] * 3,
-    )
-    for found, wanted in zip(
-        build.plain_hyperparams(config), expected, strict=True
-    ):
-        np.testing.assert_array_equal(found, np.float32(wanted))
-
-
-@pytest.mark.parametrize("algorithm", ["stacx", "bmg"])
-def test_self_tuned_hyperparams_start_at_initial_times_scale(algorithm):
-    learner, agent = compiled(algorithm)
-    found = learner.hyperparams(start(learner, agent))
-    scale = Hyperparams(1, 1, 0.5, 1, 0.01, 1, 1)
-    for name, value in zip(Hyperparams._fields, found, strict=True):
-        assert value.shape == (3,)
-        expected = 0.99 * getattr(scale, name)
-        np.testing.assert_allclose(value, np.full(3, expected), rtol=1e-5)
-
-
-def test_what_is_not_tuned_keeps_the_configured_value():
-    config = configure(tuned=("trace", "entropy_weight"), initial=0.5)
-    tuned = build.tuned_hyperparams(config)
-    w = tuned.init()
-    assert w.keys() == {"trace", "entropy_weight"}
-    found = tuned.values(w)
-    expected = Hyperparams(0.99, 0.5, 0.5, 1.0, 0.005, 1.0, 1.0)
-    for value, wanted in zip(found, expected, strict=True):
-        np.testing.assert_allclose(value, np.full(3, wanted), rtol=1e-6)
-
-
-def test_impala_keeps_its_hyperparams():
-    learner, agent = compiled("impala")
-    state, _ = learner.step(start(learner, agent), a_window(learner))
-    for found, plain in zip(
-        learner.hyperparams(state),
-        build.plain_hyperparams(configure("impala")),
-        strict=True,
-    ):
-        np.testing.assert_array_equal(found, plain)
-        assert found.shape == (1,)
-
-
-@pytest.mark.parametrize("algorithm", ["stacx", "bmg"])
-def test_one_meta_step_moves_all_21_hyperparams(algorithm):
-    """As far as Adam's first step goes: none has a gradient of zero."""
-    learner, agent = compiled(algorithm)
-    state = start(learner, agent)
-    before = copied(state.meta.meta_params)
-    state, metrics = learner.step(state, a_window(learner))
-    moved = [
-        np.abs(copied(state.meta.meta_params)[name] - before[name])
-        for name in Hyperparams._fields
-    ]
-    assert np.size(moved) == 21
-    assert np.min(moved) > 1e-3
-    assert 0 < metrics["meta"]["gradient_norm"] < np.inf
-
-
-def test_nothing_to_tune_is_no_error():
-    learner, agent = make(configure("bmg", tuned=()))
-    state, metrics = jax.eval_shape(
-        learner.step, start(learner, agent), a_window(learner)
-    )
-    assert state.meta.meta_params == {}
-    assert "bootstrap" in metrics
 
 
 # Frames to stacks.
