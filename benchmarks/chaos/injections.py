@@ -1,5 +1,6 @@
 """What is done to a run from outside."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -99,13 +100,11 @@ def flip(path: pathlib.Path) -> None:
 
 def fill(training: Training) -> None:
     """Takes all room of the run's file system."""
-    with (training.folder.parent / "filling").open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(2**16))
-                file.flush()
-        except OSError:
-            pass
+    filling = training.folder.parent / "filling"
+    # Unbuffered: what found no room would be written again when it is closed.
+    with filling.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(2**16))
     training.until(training.ended, 120, "the end of the run")
 
 
