@@ -16,7 +16,7 @@ def undergo(fault: Fault, training: Training) -> tuple[float, int]:
     Raises:
       FailedError: if something does not hold.
     """
-    before = training.newest()
+    before, resumed = training.newest(), len(training.resumed())
     fault.inject(training)
     start = time.monotonic()
     if fault.says or fault.code < 0:
@@ -27,8 +27,8 @@ def undergo(fault: Fault, training: Training) -> tuple[float, int]:
     else:
         recovered = fault.recovered(before, training)
         training.until(recovered, 120, "going on")
-    resumed = training.resumed()
-    lost = 0 if resumed is None else max(before["frames"] - resumed, 0)
+    again = training.resumed()[resumed:]
+    lost = max(before["frames"] - again[-1], 0) if again else 0
     # What had been played before the fault may still be learned from: to have
     # noticed it is not to have recovered.
     frames = training.frames()

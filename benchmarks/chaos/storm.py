@@ -126,8 +126,9 @@ def _verdict(training: Training) -> dict[str, int]:
         raise FailedError("frames are not those of the updates")
     frames = rows[-1]["frames"]
     training.start()
-    if training.resumed() != frames:
-        raise FailedError(f"resumed at {training.resumed()}, not {frames}")
+    resumed = training.resumed()[-1]
+    if resumed != frames:
+        raise FailedError(f"resumed at {resumed}, not {frames}")
     finish(training)
     steps = [b["frames"] - a["frames"] for a, b in itertools.pairwise(rows)]
     return {"frames": frames, "lines": len(rows), "longest_step": max(steps)}

@@ -62,7 +62,7 @@ class Training:
     def launch(self) -> subprocess.Popen:
         """Starts it and does not wait."""
         self._starts += 1
-        self._output = self._logs / f"{self.folder.name}-{self._starts}.txt"
+        self._output = self._output_of(self._starts)
         command = [
             *(sys.executable, "-m", "experiments.main", "train"),
             *(*self.flags, "--out", str(self.folder)),
@@ -92,6 +92,9 @@ class Training:
                 start_new_session=True,
             )
 
+    def _output_of(self, start: int) -> pathlib.Path:
+        return self._logs / f"{self.folder.name}-{start}.txt"
+
     def text(self) -> str:
         """What its newest driver has printed."""
         return self._output.read_text(errors="replace")
@@ -112,10 +115,14 @@ class Training:
         """Frames of the last line of metrics."""
         return self.newest().get("frames", 0)
 
-    def resumed(self) -> int | None:
-        """Frames that it last went on from, if it did."""
-        found = re.findall(r"resumed at ([\d,]+) frames", self.text())
-        return int(found[-1].replace(",", "")) if found else None
+    def resumed(self) -> list[int]:
+        """Frames that it went on from, each time, in all of its starts."""
+        said = "".join(
+            self._output_of(start).read_text(errors="replace")
+            for start in range(1, self._starts + 1)
+        )
+        found = re.findall(r"resumed at ([\d,]+) frames", said)
+        return [int(frames.replace(",", "")) for frames in found]
 
     def checkpoints(self) -> list[pathlib.Path]:
         """Whole checkpoints, oldest first."""

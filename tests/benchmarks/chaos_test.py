@@ -7,6 +7,7 @@ import pytest
 
 from actors.episode import Episode
 from benchmarks.chaos import faults, injections
+from benchmarks.chaos.ordeal import undergo
 from benchmarks.chaos.recovery import line, more
 from benchmarks.chaos.training import FailedError, Training
 from learner.metrics import Metrics
@@ -110,3 +111,35 @@ def test_a_count_that_grows_is_a_recovery(tmp_path):
 def test_faults_have_names_of_their_own():
     names = [fault.name for fault in faults.FAULTS]
     assert len(set(names)) == len(names)
+
+
+class Learning(Training):
+    """Learns a little whenever it is asked how far it is; started twice."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self._starts = 2
+
+    def frames(self):
+        write(self, self.newest()["frames"] + 10)
+        return super().frames()
+
+
+def test_only_what_a_run_went_on_from_after_a_fault_is_lost(tmp_path):
+    run = Learning(training(tmp_path, lines=(5000,)).folder)
+    second = tmp_path / "run-2.txt"
+    (tmp_path / "run-1.txt").write_text("starting\n")
+    second.write_text("resumed at 1,200 frames\n")  # long before
+
+    def restart(run):
+        second.write_text(second.read_text() + "resumed at 4,000 frames\n")
+
+    def lost(inject):
+        before = run.newest()["frames"]
+        fault = faults.Fault("one", inject, recovered=lambda *_: lambda: True)
+        return before, undergo(fault, run)[1]
+
+    assert lost(lambda run: None) == (5000, 0)
+    before, frames = lost(restart)
+    assert before > 5000
+    assert frames == before - 4000
