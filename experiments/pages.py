@@ -12,7 +12,6 @@ from experiments.display import Display
 from learner.progress import Progress
 
 _LOWEST = 19  # of Linux's priorities
-_PATIENCE = 30.0  # seconds for a page that is being written at the end
 
 
 class Pages:
@@ -55,14 +54,15 @@ class Pages:
             self._begin()
 
     def close(self) -> None:
-        """Waits for a page that is being written, but not for long."""
+        """Ends a page that is being written: a finished run writes another,
+        and one that is stopped may have seconds to live."""
         self._display.close()
         if self._process:
-            try:
-                self._process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.kill()
+            self._process.wait()
+            # Where `bmg page` writes, before it is the page.
+            half = self._folder / f"page.html.{self._process.pid}.new"
+            half.unlink(missing_ok=True)
         self._said.close()
 
     def _begin(self) -> None:

@@ -151,29 +151,36 @@ def _watch(
 
 
 def _report(config: Config, result: Result) -> None:
+    console = Console(highlight=False)
+    if result.finished:
+        _draw(config, result, console)
+    console.print(f"run     {result.folder}", soft_wrap=True)
+    if not result.finished:
+        # No figures: who sent the signal may not wait for them.
+        console.print(
+            f"saved at {result.frames:,} frames; go on with\n"
+            f"{_again(config, result.folder)}\n"
+            f"see it with\n  bmg page {result.folder}",
+            soft_wrap=True,
+        )
+
+
+def _draw(config: Config, result: Result, console: Console) -> None:
+    """Games of the final policy, curve and page."""
     from experiments.curve import draw_curve
     from experiments.viewing import record, run_page
 
-    folder = result.folder
     title = f"{config.algorithm} on {config.task}, seed {config.seed}"
     # The driver need not be able to read a bucket.
-    curve = draw_curve(pathlib.Path(folder), title)
-    console = Console(highlight=False)
+    folder = pathlib.Path(result.folder)
+    curve = draw_curve(folder, title)
     if result.evaluation:
         returns = [game.episode_return for game in result.evaluation]
         title = f"after {result.frames:,} frames"
         console.print(returns_table(title, returns))
     if curve:
-        run = record.read(pathlib.Path(folder))
-        page = run_page.write(run, pathlib.Path(folder) / "page.html")
+        page = run_page.write(record.read(folder), folder / "page.html")
         console.print(f"curve   {curve}\npage    {page}", soft_wrap=True)
-    console.print(f"run     {folder}", soft_wrap=True)
-    if not result.finished:
-        console.print(
-            f"saved at {result.frames:,} frames; go on with\n"
-            f"{_again(config, folder)}",
-            soft_wrap=True,
-        )
 
 
 def _again(config: Config, folder: str) -> str:

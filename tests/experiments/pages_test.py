@@ -1,6 +1,7 @@
 """Pages of a run while it trains: one at a time, and none that ends it."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -64,8 +65,24 @@ def test_there_are_never_two_at_once(make, tmp_path):
     pages = make(f"import time; time.sleep(0.5){NOTE}")
     for _ in range(5):
         pages.show(Progress())
+    wait(pages)
     pages.close()
     assert (tmp_path / "notes").read_text() == "page 19\n"
+
+
+def test_closing_does_not_wait_for_a_page_and_leaves_no_half(make, tmp_path):
+    half = """
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[2], f"page.html.{os.getpid()}.new").touch()
+time.sleep(600)
+"""
+    pages = make(half)
+    pages.show(Progress())
+    while not list(tmp_path.glob("page.html.*")):
+        assert pages._process.poll() is None
+    pages.close()
+    assert pages._process.returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
 def test_a_failure_is_told_once(make, tmp_path, capsys):

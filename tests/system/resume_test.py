@@ -139,6 +139,8 @@ def test_sigterm_saves_and_says_how_to_go_on(bmg, tmp_path, eventually):
     assert command.wait(60) == 130
     assert "saved at" in command.text()
     assert f"{folder}/config.yaml" in command.text().replace("\n", "")
+    # Who gave the signal may not wait for figures.
+    assert not (folder / "curve.png").exists()
     [saved] = _saved(folder)
     again = bmg("train", "--config", folder / "config.yaml")
     eventually(lambda: f"resumed at {int(saved.name):,}" in again.text())
