@@ -64,11 +64,7 @@ def driver_killed(training: Training) -> None:
 
 
 def second_run(training: Training) -> None:
-    first = training.process
-    second = training.launch()
-    code = second.wait(180)
-    said = training.text()
-    training.process = first
+    code, said = training.launch_beside()
     if code != 1 or "is being written by process" not in said:
         raise FailedError(f"the second run ended with {code}: {said}")
 

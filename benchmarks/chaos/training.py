@@ -76,6 +76,17 @@ class Training:
         self.process = self._popen(command, environment, self._output)
         return self.process
 
+    def launch_beside(self) -> tuple[int, str]:
+        """Starts another on the same folder; its exit code and its words.
+
+        The run that is watched stays the first one.
+        """
+        watched = self.process, self._output
+        try:
+            return self.launch().wait(180), self.text()
+        finally:
+            self.process, self._output = watched
+
     def _popen(
         self,
         command: Sequence[str],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -143,3 +144,18 @@ def test_only_what_a_run_went_on_from_after_a_fault_is_lost(tmp_path):
     before, frames = lost(restart)
     assert before > 5000
     assert frames == before - 4000
+
+
+def test_a_second_run_leaves_the_first_one_watched(tmp_path, monkeypatch):
+    run = training(tmp_path)
+
+    def popen(command, environment, output):
+        output.write_text(output.name)
+        return subprocess.Popen(["true"])
+
+    monkeypatch.setattr(run, "_popen", popen)
+    first = run.launch()
+    first.wait()
+    assert run.launch_beside() == (0, "run-2.txt")
+    assert run.process is first
+    assert run.text() == "run-1.txt"
