@@ -78,7 +78,7 @@ def pong_cpu() -> Config:
     """Pong on two cores in about an hour; the settings are ours [D]."""
     return Config(
         task="Pong-v5",
-        frames=10_000_000,
+        frames=16_000_000,
         network=NetworkConfig(torso="small", hidden=256),
         # Few environments for each batch: the lag stays at some updates. Two
         # unrolls in flight: with one the actor idles while it is fetched.

@@ -1,4 +1,4 @@
-"""Draws curve.png from the raw data beside it: bmg and impala on Pong.
+"""Draws curve.png from the raw data beside it: Pong on two CPU cores.
 
 python docs/results/pong/draw.py
 """
@@ -18,19 +18,25 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 _HERE = pathlib.Path(__file__).parent
-_COLORS = {"bmg": "tab:blue", "impala": "tab:orange"}
+_RUNS = {  # label and colour, by folder
+    "bmg-16m": ("bmg, 16M frames", "tab:green"),
+    "bmg": ("bmg, 10M frames", "tab:blue"),
+    "impala": ("impala, 10M frames", "tab:orange"),
+}
+_SHOWN = "bmg-16m"  # whose hyper-parameters are drawn
 _RANDOM = -20.7  # of Pong, DQN Zoo's table
 
 
 def main() -> None:
     """Writes curve.png."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-    for name, color in _COLORS.items():
+    for name, (label, color) in _RUNS.items():
         games = read_episodes(_HERE / name / "episodes.csv")
         frames = np.array([at for at, _ in games]) / 1e6
         returns = np.array([game.episode_return for _, game in games])
         left.plot(frames, returns, ".", ms=2, alpha=0.15, color=color)
-        left.plot(frames, running_mean(returns), lw=2, color=color, label=name)
+        left.plot(frames, running_mean(returns), lw=2, color=color, label=label)
+    left.axhline(18.0, color="grey", ls="--", lw=1, label="18")
     left.axhline(_RANDOM, color="grey", ls=":", label="random")
     left.set_ylabel("episode return (mean of 100)")
     left.set_xlabel("environment frames (millions)")
@@ -45,7 +51,7 @@ def main() -> None:
 
 
 def _draw_tuned(axis) -> None:
-    with gzip.open(_HERE / "bmg" / "metrics.jsonl.gz", "rt") as file:
+    with gzip.open(_HERE / _SHOWN / "metrics.jsonl.gz", "rt") as file:
         lines = [json.loads(line) for line in file]
     frames = np.array([line["frames"] for line in lines]) / 1e6
     names = [
@@ -57,7 +63,7 @@ def _draw_tuned(axis) -> None:
         values = np.array([line[name] for line in lines])
         label = name.removeprefix("hyperparams/").removesuffix("_0")
         axis.plot(frames, values / values[0], label=label)
-    axis.set_title("what bmg tuned (head 0)")
+    axis.set_title("what bmg tuned in 16M frames (head 0)")
     axis.set_ylabel("value / first value")
     axis.set_xlabel("environment frames (millions)")
     axis.legend(fontsize=8)
