@@ -29,7 +29,6 @@ from tests.learner.tiny import (
     copied,
     differ,
     every_algorithm,
-    quickly,
     some_params,
     start,
 )
@@ -140,7 +139,7 @@ def test_impala_is_the_plain_update():
     update = gradient_update(loss, build.build_optimiser(config, TASK))
     params = some_params(agent)
     (batch,) = a_window(learner)
-    expected, _ = quickly(update.apply)(update.init(params), (), batch)
+    expected, _ = jax.jit(update.apply)(update.init(params), (), batch)
     state, _ = learner.step(learner.init(params), (batch,))
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-7),

@@ -36,16 +36,6 @@ LASTS = STEP_TYPE == LAST
 ALIVE = [(t, b) for t, b in np.ndindex(T + 1, B) if not LASTS[t, b]]
 
 
-# Compiles in less than half the time.
-quickly = functools.partial(
-    jax.jit,
-    compiler_options={
-        "xla_backend_optimization_level": 0,
-        "xla_cpu_use_fusion_emitters": False,
-    },
-)
-
-
 def a_batch(seed=0):
     rng = np.random.default_rng(seed)
     transitions = Transition(
@@ -129,7 +119,7 @@ def make_loss(hyperparams, *, network=look_up, **options):
 def compiled(**options):
     """The loss of a table, its metrics and gradient; w is `Hyperparams`."""
     loss = make_loss(lambda w: w, **options)
-    return quickly(jax.value_and_grad(loss, has_aux=True))
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))
 
 
 def gradient(table, hyperparams, batch, **options):

@@ -31,7 +31,6 @@ from tests.learner.lessons import (
     observed,
     perceive,
     perceive_in_numpy,
-    quickly,
     softmax,
 )
 
@@ -185,7 +184,7 @@ def frozen_loss(params, frozen, w, batch):
     return jnp.sum(valid * total) / (T * B)
 
 
-@quickly
+@jax.jit
 def frozen_update(state, frozen, w, batch):
     slope = jax.grad(frozen_loss)(state.params, frozen, w, batch)
     change, opt_state = inner_optimiser().update(slope, state.opt_state)
@@ -196,7 +195,7 @@ INNER = gradient_update(make_perceptron_loss(TUNED.values), inner_optimiser())
 PLAIN_UPDATE = gradient_update(
     make_perceptron_loss(lambda _: PLAIN), bootstrap_optimiser()
 )
-inner_apply, plain_apply = quickly(INNER.apply), quickly(PLAIN_UPDATE.apply)
+inner_apply, plain_apply = jax.jit(INNER.apply), jax.jit(PLAIN_UPDATE.apply)
 
 
 def inner_path(x, w, batches):
@@ -242,7 +241,7 @@ def test_all_21_meta_gradients_are_finite_differences(make, by_hand, k):
         x_k = moved_end(path, moved, window[:k])
         return by_hand(x, x_k, constants, window[-1])
 
-    state, _ = quickly(learner.step)(learner.init(x, w), window)
+    state, _ = jax.jit(learner.step)(learner.init(x, w), window)
     found = state.meta_opt_state
     step, count = 1e-4, 0
     for name in Hyperparams._fields:

@@ -26,7 +26,6 @@ from tests.learner.lessons import (
     make_loss,
     observed,
     perceive,
-    quickly,
     some_hyperparams,
 )
 
@@ -41,7 +40,7 @@ def test_the_loss_is_its_transcription(limit, threshold):
     )
     for seed in range(3):
         table, h, batch = a_table(seed), some_hyperparams(seed), a_batch(seed)
-        value, metrics = quickly(loss)(table, h, batch)
+        value, metrics = jax.jit(loss)(table, h, batch)
         expected, told = loss_by_hand(
             table, h, batch, limit=limit, threshold=threshold
         )
@@ -131,8 +130,8 @@ def test_the_inner_gradient_is_that_of_rlax_parts():
     ones = np.ones(H)
     h = some_hyperparams()._replace(alpha_rho=ones, alpha_c=ones)
     params, batch = a_perceptron(), a_batch()
-    ours = quickly(jax.grad(make_loss(lambda _: h, network=perceive), 0, True))
-    theirs = quickly(jax.grad(functools.partial(rlax_loss, h=h, batch=batch)))
+    ours = jax.jit(jax.grad(make_loss(lambda _: h, network=perceive), 0, True))
+    theirs = jax.jit(jax.grad(functools.partial(rlax_loss, h=h, batch=batch)))
     found, expected = ours(params, (), batch)[0], theirs(params)
     for name in params:
         assert np.abs(expected[name]).min() > 1e-6

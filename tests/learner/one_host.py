@@ -9,8 +9,7 @@ import sys
 import jax
 import numpy as np
 
-from actors.environment import FIRST, LAST, MID, Spec
-from actors.transition import Transition, Unroll, columns
+from actors.transition import columns
 from learner import build, build_acting
 from learner.config import (
     Config,
@@ -21,15 +20,9 @@ from learner.config import (
     OptimiserConfig,
 )
 from learner.hosts import join
+from tests.learner.tiny import TASK, T, a_batch
 
-T, B, STEPS = 4, 8, 5
-TASK = Spec(
-    num_actions=3,
-    observation_shape=(4, 3),  # [S * C, W]
-    observation_dtype=np.dtype(np.uint8),
-    stack=2,
-    frames_per_step=4,
-)
+B, STEPS = 8, 5
 
 
 def main() -> None:
@@ -65,31 +58,13 @@ def _train(algorithm, index, count):
     for step in range(STEPS):
         seeds = range(step * learner.stride, step * learner.stride + 10)
         window = [
-            learner.place(columns(_batch(seed), mine))
+            learner.place(columns(a_batch(seed, B), mine))
             for seed in seeds[: learner.window]
         ]
         state, metrics = learner.step(state, window)
     tuned = learner.hyperparams(state)
     kept = {"state": state, "metrics": metrics, "tuned": tuned}
     return jax.tree_util.tree_leaves_with_path(jax.device_get(kept))
-
-
-def _batch(seed):
-    """Of all hosts, with resets; single frames."""
-    rng = np.random.default_rng(seed)
-    step_type = rng.choice(
-        [FIRST, MID, LAST], p=[0.1, 0.8, 0.1], size=(T + 1, B)
-    )
-    transitions = Transition(
-        observation=rng.integers(256, size=(T + 1, B, 2, 3), dtype=np.uint8),
-        step_type=step_type.astype(np.int8),
-        reward=rng.normal(size=(T + 1, B)).astype(np.float32),
-        discount=(step_type != LAST).astype(np.float32),
-        action=rng.integers(3, size=(T + 1, B), dtype=np.int32),
-        logits=rng.normal(size=(T + 1, B, 3)).astype(np.float32),
-    )
-    older = rng.integers(256, size=(B, 2, 3), dtype=np.uint8)
-    return Unroll(transitions, older, (), np.zeros(B, np.int32))
 
 
 if __name__ == "__main__":
