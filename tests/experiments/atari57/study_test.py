@@ -153,7 +153,8 @@ def test_speed_is_measured_from_the_runs_there_are(tmp_path):
 
 def test_a_dry_run_lists_and_runs_nothing(tmp_path, capsys):
     out = tmp_path / "out"
-    path = write(tmp_path / "mine.yaml")
+    frames = {"short": {"frames": 1000}, "long": {"frames": 10_000_000}}
+    path = write(tmp_path / "mine.yaml", variants=frames)
     ledger.write(out / "pong/short/1", Record("done"))
     arguments = ["--study", path, "--out", str(out), "--dry-run"]
     with pytest.raises(SystemExit) as end:
