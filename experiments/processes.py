@@ -14,12 +14,13 @@ from learner.config import Config
 
 # XLA's newer convolutions use one core on CPUs; this brings the older path
 # back. glibc gives large arrays back to the kernel after every step; these
-# keep them.
+# keep them, in one heap, since threads' own would fill up in turn for hours.
 _CONVOLUTIONS = (
     "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 )
 _MALLOC = (
-    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=17179869184:"
+    "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1:"
+    "glibc.malloc.mmap_threshold=17179869184:"
     "glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456"
 )
 # A study's arrays are small: more padding than glibc's heaps of 64 MiB hold

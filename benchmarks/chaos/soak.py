@@ -40,6 +40,8 @@ class SoakConfig:
     run: str = "runs/soak"
     # What is trained.
     preset: str = "pong-cpu"
+    # By what: bmg, stacx or impala.
+    algorithm: str = "bmg"
     # Until where it would train, in environment frames.
     frames: int = 100_000_000
     # Folder of samples.csv, soak.json and soak.png.
@@ -87,7 +89,10 @@ def main() -> int:
 
 
 def _train(config: SoakConfig, path: pathlib.Path) -> list[Sample]:
-    flags = ("--preset", config.preset, "--frames", str(config.frames))
+    flags = (
+        *("--preset", config.preset, "--algorithm", config.algorithm),
+        *("--frames", str(config.frames)),
+    )
     training = Training(pathlib.Path(config.run), flags)
     try:
         training.start()
