@@ -7,12 +7,12 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import scipy.stats
 
 from experiments.few_shot import curves, figures
 from experiments.few_shot.config import FewShotConfig
 from experiments.few_shot.figures import Result, Row
 from experiments.few_shot.variants import Variant, expand
+from experiments.interval import half_interval
 
 
 def report(config: FewShotConfig) -> list[Row]:
@@ -62,8 +62,8 @@ def _row(variant: Variant, tests: np.ndarray, seconds: float) -> Row:
         len(last),
         int(np.sum(np.isnan(last))),
         _mean(last.ravel()),
-        _half_interval(_means(last.T)),
-        _half_interval(_means(last)),
+        float(half_interval(_means(last.T))),
+        float(half_interval(_means(last))),
         _mean(tests[:, :, 0].ravel()),
         seconds,
         math.nan,
@@ -133,9 +133,9 @@ def _write_differences(path: pathlib.Path, results: Sequence[Result]) -> None:
             # same tasks.
             sooner = result.at(end) - other.score[:, -1]
             numbers = (
-                *(_mean(gap), _half_interval(gap)),
+                *(_mean(gap), float(half_interval(gap))),
                 result.row.seconds / end,
-                *(_mean(sooner), _half_interval(sooner)),
+                *(_mean(sooner), float(half_interval(sooner))),
             )
             texts = [f"{x:.6g}" for x in numbers]
             writer.writerow([result.row.variant.name, *texts])
@@ -150,11 +150,3 @@ def _means(x: np.ndarray) -> np.ndarray:
 def _mean(x: np.ndarray) -> float:
     finite = x[np.isfinite(x)]
     return float(finite.mean()) if len(finite) else math.nan
-
-
-def _half_interval(x: np.ndarray) -> float:
-    """Half the 95 % interval of the mean of `[N]`; NaN for one value."""
-    if len(x) < 2:
-        return math.nan
-    quantile = scipy.stats.t.ppf(0.975, len(x) - 1)
-    return float(quantile * x.std(ddof=1) / math.sqrt(len(x)))

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-import scipy.stats
 
 from experiments.gridworld import curves
 from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.variants import Variant, expand
+from experiments.interval import half_interval
 from learner.counted import counted
 
 matplotlib.use("Agg")
@@ -82,7 +82,7 @@ def _results(config: GridworldConfig, folder: pathlib.Path) -> Iterable[Result]:
             int(np.sum(np.isnan(hyperparam[:, -1]))),
             float(np.mean(last)),
             float(np.std(last, ddof=1)) if several else math.nan,
-            float(_half_interval(last)) if several else math.nan,
+            float(half_interval(last)),
         )
         reward = np.stack([seed.reward for seed in seeds])
         yield Result(row, seeds[0].step, reward, returns, hyperparam)
@@ -221,14 +221,8 @@ def _shade(axis: plt.Axes, x: np.ndarray, y: np.ndarray, label: str) -> None:
     if len(y) < _FEW:
         axis.plot(x, y.T, color=color, alpha=0.25, lw=0.8)
     else:
-        low, high = y.mean(0) + np.array([[-1.0], [1.0]]) * _half_interval(y)
+        low, high = y.mean(0) + np.array([[-1.0], [1.0]]) * half_interval(y)
         axis.fill_between(x, low, high, color=color, alpha=0.25, lw=0)
-
-
-def _half_interval(y: np.ndarray) -> np.ndarray:
-    """Half the 95 % interval of the mean over the first axis, at least two."""
-    quantile = scipy.stats.t.ppf(0.975, len(y) - 1)
-    return quantile * y.std(0, ddof=1) / math.sqrt(len(y))
 
 
 def _save(
