@@ -20,6 +20,7 @@ from matplotlib import pyplot as plt
 _HERE = pathlib.Path(__file__).parent
 _RUNS = {  # label and colour, by folder
     "bmg-16m": ("bmg, 16M frames", "tab:green"),
+    "stacx": ("stacx, 20M frames", "tab:red"),
     "bmg": ("bmg, 10M frames", "tab:blue"),
     "impala": ("impala, 10M frames", "tab:orange"),
 }
