@@ -5,8 +5,6 @@ import math
 import numpy as np
 import scipy.stats
 
-_LEVEL = 0.95
-
 
 def half_interval(x: np.ndarray) -> np.ndarray:
     """Half the 95 % confidence interval of the mean over the first axis.
@@ -21,5 +19,5 @@ def half_interval(x: np.ndarray) -> np.ndarray:
     """
     if len(x) < 2:
         return np.full(x.shape[1:], math.nan)
-    quantile = scipy.stats.t.ppf((1 + _LEVEL) / 2, len(x) - 1)
+    quantile = scipy.stats.t.ppf(0.975, len(x) - 1)
     return np.asarray(quantile * x.std(0, ddof=1) / math.sqrt(len(x)))

@@ -10,7 +10,7 @@ import pytest
 
 from meta import bootstrap as bootstrap_lib
 from meta import matching as matching_lib
-from meta import update as update_lib
+from tests.meta.jitted import jitted_update
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -61,11 +61,6 @@ def objective(x, x_0, w, batch):
 
 def rmsprop(rate):
     return optax.rmsprop(rate, DECAY, EPS, eps_in_sqrt=True)
-
-
-def jitted_update(loss, optimiser):
-    update = update_lib.gradient_update(loss, optimiser)
-    return update._replace(apply=jax.jit(update.apply))
 
 
 INNER = {

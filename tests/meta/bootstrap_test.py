@@ -11,7 +11,7 @@ import pytest
 from meta import bootstrap as bootstrap_lib
 from meta import loop as loop_lib
 from meta import matching as matching_lib
-from meta import update as update_lib
+from tests.meta.jitted import jitted_update
 from tests.meta.spelling import params_k, speller
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -26,11 +26,6 @@ def layered(x, w, batch):
 def plain_layered(x, w, batch):
     del w
     return layered(x, {"scale": 0.5, "decay": np.zeros(3, np.float32)}, batch)
-
-
-def jitted_update(loss, optimiser):
-    update = update_lib.gradient_update(loss, optimiser)
-    return update._replace(apply=jax.jit(update.apply))
 
 
 LAYERED = jitted_update(layered, optax.rmsprop(0.01, eps=1e-2, momentum=0.5))

@@ -1,0 +1,10 @@
+"""Updates that compile once, however often a test unrolls them."""
+
+import jax
+
+from meta import update as update_lib
+
+
+def jitted_update(loss, optimiser):
+    update = update_lib.gradient_update(loss, optimiser)
+    return update._replace(apply=jax.jit(update.apply))
