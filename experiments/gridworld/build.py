@@ -160,11 +160,14 @@ def q_lambda_agent(
     del weight
     q = config.q
     net = q_lambda.make_network(q.hidden)
+    optimisers = {
+        "before": q_lambda.averaged_before,
+        "within": q_lambda.averaged_within,
+    }
     rule = q_lambda.peng_q_lambda(
         net,
         schedule,
-        # The moving average of gradients is Adam's own first moment.
-        optax.adam(q.learning_rate, b1=0.9, eps=1e-4),
+        optimisers[q.averaging](q.learning_rate),
         discount=q.discount,
         trace=q.trace,
     )

@@ -197,6 +197,27 @@ def test_the_matching_is_a_kl_divergence():
     )
 
 
+@pytest.mark.parametrize("where", ["before", "within"])
+def test_averaged_gradients_step_as_a_literal_loop_does(where):
+    optimiser = {
+        "before": q_lambda.averaged_before,
+        "within": q_lambda.averaged_within,
+    }[where](3e-5)
+    gradients = np.random.default_rng(0).normal(0.0, 1e-3, (50, 4))
+    state = optimiser.init(jnp.zeros(4))
+    mean, square = np.zeros(4), np.zeros(4)
+    for t, gradient in enumerate(gradients, start=1):
+        update, state = optimiser.update(jnp.asarray(gradient), state)
+        mean = 0.9 * mean + 0.1 * gradient
+        average = mean / (1 - 0.9**t)
+        seen = average if where == "before" else gradient
+        square = 0.999 * square + 0.001 * seen**2
+        root = np.sqrt(square / (1 - 0.999**t))
+        np.testing.assert_allclose(
+            update, -3e-5 * average / (root + 1e-4), rtol=1e-9
+        )
+
+
 def test_epsilon_is_learned_without_any_derivative_of_an_update():
     """K = 0: a rule that cannot be differentiated will do."""
     net = q_lambda.make_network(8)
