@@ -88,9 +88,9 @@ class QLambdaConfig:
     # Of the inner optimiser, Adam with an epsilon of 1e-4 [R].
     learning_rate: float = 3e-5
     # Where gradients are averaged, with a decay of 0.9 [R]: before Adam, whose
-    # second moment then sees the average, or within it, as its first moment,
-    # which learns several times slower at first [D].
-    averaging: Literal["before", "within"] = "before"
+    # second moment then sees the average, or within it, as its first moment:
+    # slower over the first tasks, and better over the life [D].
+    averaging: Literal["before", "within"] = "within"
     # Past observations at which the greedy actions are compared [D].
     memory: int = 16
 
