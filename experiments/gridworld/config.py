@@ -69,8 +69,9 @@ class ActorCriticConfig:
 class QLambdaConfig:
     """The Q(lambda) agent; its epsilon is fixed or learned, with K = 0."""
 
-    # L, bootstrap updates of a meta-step (bmg) [R].
-    L: tuple[int, ...] = (16,)
+    # L, bootstrap updates of a meta-step (bmg) [R]: 16, 32 or 128. With the
+    # short ones epsilon does not follow the switches [D].
+    L: tuple[int, ...] = (128,)
     # Epsilons (fixed) [R].
     epsilon: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01)
     # Learning rates of the meta-optimiser [R].
@@ -88,11 +89,11 @@ class QLambdaConfig:
     # Of the inner optimiser, Adam with an epsilon of 1e-4 [R].
     learning_rate: float = 3e-5
     # Where gradients are averaged, with a decay of 0.9 [R]: before Adam, whose
-    # second moment then sees the average, or within it, as its first moment:
-    # slower over the first tasks, and better over the life [D].
-    averaging: Literal["before", "within"] = "within"
+    # second moment then sees the average, or within it, as its first moment,
+    # with which the agent learns but one of the two tasks [D].
+    averaging: Literal["before", "within"] = "before"
     # Past observations at which the greedy actions are compared [D].
-    memory: int = 16
+    memory: int = 128
 
 
 @dataclasses.dataclass(frozen=True)
