@@ -8,9 +8,12 @@ import pytest
 
 from experiments.gridworld import actor_critic, q_lambda
 from experiments.gridworld.agent import Rollout
+from experiments.gridworld.build import q_lambda_agent
+from experiments.gridworld.config import GridworldConfig, QLambdaConfig
 from experiments.gridworld.context import reward_context
 from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
 from experiments.gridworld.schedule import constant, network, scalar
+from experiments.gridworld.variants import Variant
 from meta.bootstrap import bootstrapped
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -197,12 +200,15 @@ def test_the_matching_is_a_kl_divergence():
     )
 
 
-@pytest.mark.parametrize("where", ["before", "within"])
+AVERAGED = {
+    "before": q_lambda.averaged_before,
+    "within": q_lambda.averaged_within,
+}
+
+
+@pytest.mark.parametrize("where", AVERAGED)
 def test_averaged_gradients_step_as_a_literal_loop_does(where):
-    optimiser = {
-        "before": q_lambda.averaged_before,
-        "within": q_lambda.averaged_within,
-    }[where](3e-5)
+    optimiser = AVERAGED[where](3e-5)
     gradients = np.random.default_rng(0).normal(0.0, 1e-3, (50, 4))
     state = optimiser.init(jnp.zeros(4))
     mean, square = np.zeros(4), np.zeros(4)
@@ -216,6 +222,22 @@ def test_averaged_gradients_step_as_a_literal_loop_does(where):
         np.testing.assert_allclose(
             update, -3e-5 * average / (root + 1e-4), rtol=1e-9
         )
+
+
+@pytest.mark.parametrize("where", AVERAGED)
+def test_a_study_averages_gradients_where_it_says(where):
+    config = GridworldConfig(q=QLambdaConfig(hidden=8, averaging=where))
+    agent, _ = q_lambda_agent(
+        config,
+        Variant("q-lambda", "fixed"),
+        jnp.zeros(()),
+        scalar(),
+        optax.identity(),
+    )
+    params = agent.init(jax.random.key(0))
+    ours = agent.rule.init(params).opt_state
+    expected = AVERAGED[where](3e-5).init(params)
+    assert jax.tree.structure(ours) == jax.tree.structure(expected)
 
 
 def test_epsilon_is_learned_without_any_derivative_of_an_update():
