@@ -1,5 +1,6 @@
 """The command `bmg gridworld`: runs a study, then reports it."""
 
+import math
 import pathlib
 
 from rich.console import Console
@@ -81,8 +82,13 @@ def _table(rows) -> Table:
             row.variant.name,
             str(row.seeds),
             str(row.diverged),
-            f"{row.mean / 1e6:.3f}",
-            f"{row.deviation / 1e6:.3f}",
-            f"± {row.interval / 1e6:.3f}",
+            _millions(row.mean),
+            _millions(row.deviation),
+            _millions(row.interval, "± "),
         )
     return table
+
+
+def _millions(value: float, sign: str = "") -> str:
+    """One seed has no deviation."""
+    return "" if math.isnan(value) else f"{sign}{value / 1e6:.3f}"
