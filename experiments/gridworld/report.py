@@ -195,6 +195,7 @@ def _draw_sweep(path: pathlib.Path, results: Sequence[Result]) -> None:
         )
     axis.set_xlabel("L, bootstrap updates")
     axis.set_ylabel("total return")
+    axis.yaxis.set_major_formatter(EngFormatter())
     _save(figure, [axis], path)
 
 
