@@ -10,7 +10,7 @@ import pytest
 
 from meta import bootstrap as bootstrap_lib
 from meta import matching as matching_lib
-from tests.meta.jitted import jitted_update
+from tests.meta.jitted import follow, jitted_update
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -119,12 +119,6 @@ def assert_close(actual, expected, rtol=1e-9):
         jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True
     ):
         np.testing.assert_allclose(a, e, rtol=rtol, atol=1e-12)
-
-
-def follow(update, state, w, batches):
-    for batch in batches:
-        state, _ = update.apply(state, w, batch)
-    return state
 
 
 # Identities.
@@ -370,87 +364,3 @@ def test_meta_steps_against_numpy(k, length, kept, batches):
             dict(zip(meta_params(), t.momentum, strict=True)),
         )
         assert_close(metrics["meta"]["loss"], loss)
-
-
-# The sign, on a bandit whose answer is known: the last of two arms pays.
-
-
-def exact_loss(x, entropy_weight, reward):
-    """Policy gradients without sampling: x holds the two logits."""
-    log_pi = jax.nn.log_softmax(x)
-    entropy = -jnp.exp(log_pi) @ log_pi
-    return -jnp.exp(log_pi) @ reward - entropy_weight * entropy, {}
-
-
-def exact_predict(x, reward):
-    return matching_lib.Prediction(x[None], reward[:1], jnp.ones(1))
-
-
-EXACT = jitted_update(exact_loss, optax.sgd(0.5))
-EXACT_PLAIN = jitted_update(
-    lambda x, w, reward: exact_loss(x, 0.0, reward), optax.sgd(0.5)
-)
-EXACT_MATCHING = {
-    "l2": MATCHING["l2"],
-    "kl": jax.jit(matching_lib.policy_kl(exact_predict)),
-}
-REWARD = np.array([0.0, 1.0])
-WEIGHT = np.array(0.05)  # of the entropy
-
-
-def weight_after_meta_step(logits, length, matching):
-    learner = bootstrap_lib.bootstrapped(
-        EXACT,
-        EXACT_PLAIN,
-        EXACT_MATCHING[matching],
-        optax.sgd(0.01),
-        num_inner=2,
-        num_bootstrap=length,
-    )
-    state = learner.init(np.array(logits), WEIGHT)
-    state, metrics = learner.step(state, [REWARD] * learner.window)
-    return state.meta_params, metrics["meta"]["loss"]
-
-
-both_matchings = pytest.mark.parametrize("matching", EXACT_MATCHING)
-
-
-@both_matchings
-@pytest.mark.parametrize("length", [1, 4])
-def test_entropy_weight_falls_where_entropy_holds_the_learner_back(
-    length, matching
-):
-    # The paying arm leads: only the entropy bonus pulls the other way.
-    after, _ = weight_after_meta_step([0.0, 1.0], length, matching)
-    assert after < WEIGHT
-
-
-@both_matchings
-@pytest.mark.parametrize("length", [1, 4])
-def test_entropy_weight_rises_where_entropy_brings_the_learner_on(
-    length, matching
-):
-    # The idle arm leads: the entropy bonus pulls towards the paying one.
-    after, _ = weight_after_meta_step([2.0, 0.0], length, matching)
-    assert after > WEIGHT
-
-
-@both_matchings
-@pytest.mark.parametrize("logits", [[0.0, 1.0], [2.0, 0.0]], ids=str)
-def test_a_meta_update_brings_the_learner_nearer_its_bootstrap(
-    logits, matching
-):
-    after, loss = weight_after_meta_step(logits, 1, matching)
-
-    def learn(w):
-        return follow(EXACT, EXACT.init(np.array(logits)), w, [REWARD] * 2)
-
-    plain = EXACT_PLAIN.init(learn(WEIGHT).params)
-    bootstrap = follow(EXACT_PLAIN, plain, WEIGHT, [REWARD]).params
-
-    def distance(w):
-        mu = EXACT_MATCHING[matching]
-        return mu(learn(w).params, bootstrap, w, REWARD)
-
-    assert_close(distance(WEIGHT), loss)
-    assert distance(after) < distance(WEIGHT)
