@@ -143,32 +143,28 @@ def peng_q_lambda(
     return Update(init, apply)
 
 
-def averaged_before(
-    learning_rate: float, decay: float = 0.9, epsilon: float = 1e-4
-) -> optax.GradientTransformation:
+def averaged_before(learning_rate: float) -> optax.GradientTransformation:
     """Adam without a first moment, of the moving average of gradients.
 
-    With m and v bias-corrected moving averages of g (`decay`) and of m^2
-    (0.999): params <- params - learning_rate m / (sqrt(v) + epsilon).
+    With m and v bias-corrected moving averages of g (0.9) and of m^2 (0.999):
+    params <- params - learning_rate m / (sqrt(v) + 1e-4).
     """
     return optax.chain(
-        optax.ema(decay),
+        optax.ema(0.9),
         optax.scale_by_rms(
-            0.999, eps=epsilon, eps_in_sqrt=False, bias_correction=True
+            0.999, eps=1e-4, eps_in_sqrt=False, bias_correction=True
         ),
         optax.scale_by_learning_rate(learning_rate),
     )
 
 
-def averaged_within(
-    learning_rate: float, decay: float = 0.9, epsilon: float = 1e-4
-) -> optax.GradientTransformation:
+def averaged_within(learning_rate: float) -> optax.GradientTransformation:
     """Adam, whose first moment is the moving average of gradients.
 
-    With m and v bias-corrected moving averages of g (`decay`) and of g^2
-    (0.999): params <- params - learning_rate m / (sqrt(v) + epsilon).
+    With m and v bias-corrected moving averages of g (0.9) and of g^2 (0.999):
+    params <- params - learning_rate m / (sqrt(v) + 1e-4).
     """
-    return optax.adam(learning_rate, b1=decay, eps=epsilon)
+    return optax.adam(learning_rate, b1=0.9, eps=1e-4)
 
 
 def greedy_matching(network: Network, epsilon: Schedule) -> Matching:

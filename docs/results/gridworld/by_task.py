@@ -16,9 +16,9 @@ from matplotlib import pyplot as plt
 
 _HERE = pathlib.Path(__file__).parent
 _PERIOD = 100_000
-_MAIN, _SHORT, _WITHIN = (
-    f"q-lambda-10m{suffix}" for suffix in ("", "-L16", "-within")
-)
+_MAIN = "q-lambda-10m"
+_SHORT = "q-lambda-10m-L16"
+_WITHIN = "q-lambda-10m-within"
 _L16 = "q-lambda-bmg-reward-K0-L16-rate0.0001"
 _SHOWN = {  # title, by folder and variant
     (_MAIN, "q-lambda-fixed-0.3"): "epsilon 0.3",
