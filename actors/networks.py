@@ -4,13 +4,14 @@ Observations come as EnvPool gives them, `[N, S * C, H, W]` bytes; images are
 turned to channels-last inside the torso. Conventions: `N` any batch axis.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import haiku as hk
 import jax
 import jax.numpy as jnp
+
+from actors import layers
 
 _HE = hk.initializers.VarianceScaling(2.0, "fan_in", "truncated_normal")
 
@@ -36,7 +37,7 @@ def residual(
         x = _pixels(observation)
         for width in channels:
             x = hk.Conv2D(width, 3)(x)
-            x = _max_pool(x)
+            x = layers.max_pool(x)
             for _ in range(blocks):
                 y = hk.Conv2D(width, 3)(jax.nn.relu(x))
                 y = hk.Conv2D(width, 3)(jax.nn.relu(y))
@@ -50,8 +51,9 @@ def nature(*, hidden: int = 512) -> Torso:
     """The DQN torso of Mnih et al. (2015)."""
 
     def torso(observation: jax.Array) -> jax.Array:
-        layers = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
-        return _dense(_convolve(_pixels(observation), layers), hidden)
+        shapes = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+        x = layers.convolve(_pixels(observation), shapes)
+        return _dense(x, hidden)
 
     return torso
 
@@ -68,8 +70,8 @@ def small(*, hidden: int = 256) -> Torso:
     """
 
     def torso(observation: jax.Array) -> jax.Array:
-        x = jax.nn.standardize(_pixels(observation), axis=(1, 2, 3))
-        x = _convolve(x, ((16, 8, 4), (32, 4, 2)), w_init=_HE)
+        x = layers.standardised(_pixels(observation))
+        x = layers.convolve(x, ((16, 8, 4), (32, 4, 2)), w_init=_HE)
         x = hk.Linear(hidden, w_init=_HE)(x.reshape(x.shape[0], -1))
         return jax.nn.relu(hk.LayerNorm(-1, True, True)(x))
 
@@ -186,43 +188,5 @@ def _pixels(observation: jax.Array) -> jax.Array:
     return _as_float(jnp.moveaxis(observation, 1, -1))
 
 
-def _convolve(
-    x: jax.Array,
-    layers: Sequence[tuple[int, int, int]],
-    w_init: hk.initializers.Initializer | None = None,
-) -> jax.Array:
-    """Convolutions of (channels, kernel, stride), a ReLU after each."""
-    for width, kernel, stride in layers:
-        conv = hk.Conv2D(width, kernel, stride, padding="VALID", w_init=w_init)
-        x = jax.nn.relu(conv(x))
-    return x
-
-
 def _dense(x: jax.Array, hidden: int) -> jax.Array:
     return jax.nn.relu(hk.Linear(hidden)(x.reshape(x.shape[0], -1)))
-
-
-def _max_pool(x: jax.Array) -> jax.Array:
-    """3x3 max-pooling with stride 2 and same padding, as nine strided slices.
-
-    XLA's own pooling has a slow gradient on CPUs.
-    """
-    _, height, width, _ = x.shape
-    out_height, out_width = -(-height // 2), -(-width // 2)
-    # Same padding as XLA's: what is needed in all, the smaller half first.
-    pad_height = max((out_height - 1) * 2 + 3 - height, 0)
-    pad_width = max((out_width - 1) * 2 + 3 - width, 0)
-    padding = [
-        (0, 0),
-        (pad_height // 2, pad_height - pad_height // 2),
-        (pad_width // 2, pad_width - pad_width // 2),
-        (0, 0),
-    ]
-    x = jnp.pad(x, padding, constant_values=-jnp.inf)
-    rows, cols = 2 * out_height - 1, 2 * out_width - 1
-    windows = [
-        x[:, i : i + rows : 2, j : j + cols : 2]
-        for i in range(3)
-        for j in range(3)
-    ]
-    return functools.reduce(jnp.maximum, windows)

@@ -1,4 +1,4 @@
-"""Networks: shapes, sizes counted by hand, pooling, and the core's resets.
+"""Networks: shapes, sizes counted by hand, and the core's resets.
 
 Parameters are drawn with numpy: compiling haiku's initialisers takes long.
 """
@@ -212,28 +212,6 @@ def test_mlp_divides_bytes_only():
         apply(params, observation.astype(np.float32) / 255.0),
         rtol=1e-6,
     )
-
-
-@pytest.mark.parametrize("size", [(12, 9), (9, 12), (21, 21), (1, 2)])
-def test_max_pool_and_its_gradient_are_xlas(size):
-    x = normal(2, *size, 3)  # no ties
-    cotangent = normal(2, -(-size[0] // 2), -(-size[1] // 2), 3)
-
-    def xlas(x):
-        return jax.lax.reduce_window(
-            x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME"
-        )
-
-    def value_and_gradient(pool):
-        value, pullback = jax.vjp(pool, x)
-        return value, pullback(cotangent)[0]
-
-    ours, theirs = (
-        jax.jit(value_and_gradient, static_argnums=0)(pool)
-        for pool in (networks._max_pool, xlas)
-    )
-    np.testing.assert_array_equal(ours[0], theirs[0])
-    np.testing.assert_allclose(ours[1], theirs[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("num_heads", [1, 3])
