@@ -5,7 +5,7 @@ Images are channels-last, `[N, H, W, C]`.
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import haiku as hk
 import jax
@@ -28,11 +28,11 @@ def standardised(x: jax.Array) -> jax.Array:
 def convolve(
     x: jax.Array,
     shapes: Sequence[tuple[int, int, int]],
-    w_init: hk.initializers.Initializer | None = None,
+    make: Callable[[int, int, int], Callable[[jax.Array], jax.Array]],
 ) -> jax.Array:
-    """Convolutions of (channels, kernel, stride), a ReLU after each."""
-    for width, kernel, stride in shapes:
-        x = jax.nn.relu(BlockConv2D(width, kernel, stride, w_init)(x))
+    """Convolutions `make(channels, kernel, stride)`, a ReLU after each."""
+    for shape in shapes:
+        x = jax.nn.relu(make(*shape)(x))
     return x
 
 
@@ -40,8 +40,8 @@ class BlockConv2D(hk.Module):
     """`hk.Conv2D` without padding, its kernel a multiple of its stride.
 
     Blocks of stride x stride pixels become channels, over which the kernel
-    moves by one: the same sums and parameters, and gradients that XLA computes
-    faster on CPUs.
+    moves by one: the same sums and parameters, and on CPUs, of few channels,
+    faster gradients.
     """
 
     def __init__(

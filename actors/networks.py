@@ -4,6 +4,7 @@ Observations come as EnvPool gives them, `[N, S * C, H, W]` bytes; images are
 turned to channels-last inside the torso. Conventions: `N` any batch axis.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -52,7 +53,8 @@ def nature(*, hidden: int = 512) -> Torso:
 
     def torso(observation: jax.Array) -> jax.Array:
         shapes = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
-        x = layers.convolve(_pixels(observation), shapes)
+        make = functools.partial(hk.Conv2D, padding="VALID")
+        x = layers.convolve(_pixels(observation), shapes, make)
         return _dense(x, hidden)
 
     return torso
@@ -71,7 +73,8 @@ def small(*, hidden: int = 256) -> Torso:
 
     def torso(observation: jax.Array) -> jax.Array:
         x = layers.standardised(_pixels(observation))
-        x = layers.convolve(x, ((16, 8, 4), (32, 4, 2)), w_init=_HE)
+        make = functools.partial(layers.BlockConv2D, w_init=_HE)
+        x = layers.convolve(x, ((16, 8, 4), (32, 4, 2)), make)
         x = hk.Linear(hidden, w_init=_HE)(x.reshape(x.shape[0], -1))
         return jax.nn.relu(hk.LayerNorm(-1, True, True)(x))
 
