@@ -5,6 +5,7 @@ the others step: EnvPool's threads and the policy run beside each other, and
 the slower of the two bounds the actor.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import envpool
@@ -81,7 +82,12 @@ def _policy_rate(config: Config, batch: int, seconds: float) -> float:
 
 
 def actor_rows(config: Config, seconds: float) -> Iterator[Row]:
-    """The whole loop with its unrolls, beside what bounds it."""
+    """The whole loop with its unrolls, beside what bounds it.
+
+    EnvPool has one thread, so that it and the policy have a core each on two.
+    """
+    actors = dataclasses.replace(config.actors, threads=1)
+    config = dataclasses.replace(config, actors=actors)
     batch = config.actors.envs_per_step
     step, close = _stepper(config, batch, config.actors.threads)
     environment = batch * per_second(step, seconds, warm_up=10)

@@ -81,11 +81,13 @@ def pong_cpu() -> Config:
         frames=16_000_000,
         network=NetworkConfig(torso="small", hidden=256),
         # Few environments for each batch: the lag stays at some updates. Two
-        # unrolls in flight: with one the actor idles while it is fetched.
+        # unrolls in flight: with one the actor idles while it is fetched. Two
+        # threads: with one a core idles while the learner waits.
         actors=ActorsConfig(
             count=1,
             envs=16,
             envs_per_step=8,
+            threads=2,
             columns=8,
             in_flight=2,
             timeout=120.0,

@@ -23,6 +23,8 @@ _L16 = "q-lambda-bmg-reward-K0-L16-rate0.0001"
 _SHOWN = {  # title, by folder and variant
     (_MAIN, "q-lambda-fixed-0.3"): "epsilon 0.3",
     (_MAIN, "q-lambda-fixed-0.1"): "epsilon 0.1",
+    (_MAIN, "q-lambda-fixed-0.03"): "epsilon 0.03",
+    (_MAIN, "q-lambda-fixed-0.01"): "epsilon 0.01",
     (_MAIN, "q-lambda-bmg-reward-K0-L128-rate0.0001"): "BMG, L = 128, 1e-4",
     (_MAIN, "q-lambda-bmg-reward-K0-L128-rate0.001"): "BMG, L = 128, 1e-3",
     (_MAIN, "q-lambda-bmg-none-K0-L128-rate0.001"): "BMG, no context, 1e-3",
@@ -34,7 +36,7 @@ _SHOWN = {  # title, by folder and variant
 
 def main() -> None:
     """Writes by-task.png; prints returns and means over every other task."""
-    figure, axes = plt.subplots(2, 4, figsize=(12, 5), sharex=True, sharey=True)
+    figure, axes = plt.subplots(2, 5, figsize=(15, 5), sharex=True, sharey=True)
     for axis, ((folder, variant), title) in zip(
         axes.flat, _SHOWN.items(), strict=True
     ):

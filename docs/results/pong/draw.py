@@ -19,10 +19,10 @@ from matplotlib import pyplot as plt
 
 _HERE = pathlib.Path(__file__).parent
 _RUNS = {  # label and colour, by folder
+    "impala-24m": ("impala, 24M frames, stopped", "tab:orange"),
+    "stacx-kl0": ("stacx, 16M frames, stopped", "tab:purple"),
     "bmg-16m": ("bmg, 16M frames", "tab:green"),
-    "stacx": ("stacx, 20M frames", "tab:red"),
-    "bmg": ("bmg, 10M frames", "tab:blue"),
-    "impala": ("impala, 10M frames", "tab:orange"),
+    "stacx": ("stacx with a KL, 20M frames, stopped", "tab:red"),
 }
 _SHOWN = "bmg-16m"  # whose hyper-parameters are drawn
 _RANDOM = -20.7  # of Pong, DQN Zoo's table
@@ -42,7 +42,7 @@ def main() -> None:
     left.set_ylabel("episode return (mean of 100)")
     left.set_xlabel("environment frames (millions)")
     left.set_title("Pong on two CPU cores, seed 1")
-    left.legend()
+    left.legend(fontsize=8, loc="lower right")
     _draw_tuned(right)
     for axis in (left, right):
         axis.grid(alpha=0.3)
