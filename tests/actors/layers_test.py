@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 
 from actors import layers
+from tests.actors.drawn import normal
 
 KEY = jax.random.key(0)
-
-
-def normal(*shape, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=shape).astype(np.float32)
 
 
 def build(layer, x):

@@ -13,17 +13,13 @@ import pytest
 
 from actors import networks
 from actors.networks import ActorCritic
+from tests.actors.drawn import normal
 
 KEY = jax.random.key(0)
 
 
 def pixels(*shape):
     return jax.ShapeDtypeStruct(shape, jnp.uint8)
-
-
-def normal(*shape, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=shape).astype(np.float32)
 
 
 def build(torso, **options):
