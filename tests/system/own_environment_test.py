@@ -34,7 +34,7 @@ def test_the_mouse_learns_where_the_cheese_is(bmg, tmp_path):
     assert command.wait(600) == 0, command.text()
     played = returns(folder)
     assert statistics.fmean(played[:100]) < 0.6
-    assert statistics.fmean(played[-100:]) > 0.95
+    assert statistics.fmean(played[-1_000:]) > 0.95
     evaluated = bmg("evaluate", folder, *_TASK, "--episodes", 20)
     assert evaluated.wait(200) == 0, evaluated.text()
     filmed = bmg("play", folder, *_TASK, "--random")
