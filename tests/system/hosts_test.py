@@ -1,12 +1,13 @@
 """A run on two learner hosts: lost, stopped, and gone on with one or two."""
 
-import csv
 import json
 import os
 import signal
 
 import psutil
 import pytest
+
+from tests.system.games import column
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -50,8 +51,7 @@ def _check_curves(folder):
     assert frames[-1] == _FRAMES
     # A batch of 8 columns of 10 steps, whatever the number of hosts.
     assert lines[-1]["updates"] == _FRAMES // 80
-    with (folder / "episodes.csv").open() as file:
-        at = [int(row["frames"]) for row in csv.DictReader(file)]
+    at = column(folder, "frames", int)
     assert at == sorted(at)
     # One episode is ten steps; what in-flight unrolls lost is all that lacks.
     assert 0.9 * _FRAMES / 10 < len(at) <= _FRAMES / 10
