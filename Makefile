@@ -79,7 +79,7 @@ site: $(INSTALLED)
 	@echo 'site    build/site/index.html'
 
 chaos: $(INSTALLED) ## faults in real runs, three rounds, about an hour
-	@.venv/bin/python -m benchmarks.chaos $(ARGS)
+	@.venv/bin/python -m tests.chaos $(ARGS)
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache \

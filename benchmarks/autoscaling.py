@@ -25,9 +25,9 @@ import psutil
 import ray
 import tyro
 
-from benchmarks import record
-from experiments import processes
-from learner.metrics import newest_line
+from benchmarks import results
+from experiments.cluster import processes
+from learner.record.metrics import newest_line
 
 _HEAD = "f" * 51 + "00000"  # what Ray's simulation calls it
 _PROVIDER = (
@@ -105,7 +105,7 @@ def _watch(run: subprocess.Popen, metrics: pathlib.Path) -> list[Seen]:
 
 def _command(address: str, folder: pathlib.Path, frames: int) -> list[str]:
     return [
-        *(sys.executable, "-m", "experiments.main", "train"),
+        *(sys.executable, "-m", "experiments.command.main", "train"),
         *("--preset", "catch", "--address", address, "--out", str(folder)),
         *("--frames", str(frames), "--evaluation-episodes", "0"),
         *("--actors.count", str(_ACTORS), "--actors.min", "1"),
@@ -211,7 +211,7 @@ def main() -> None:
     # Ray reads it when it is imported: who joins shows the head's token.
     processes.restart_with(_TOKEN, "benchmarks.autoscaling")
     seen = simulate(options)
-    record.write(
+    results.write(
         f"{options.out}/measured.json",
         options,
         seen=[moment._asdict() for moment in seen],

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import record, stage
+from benchmarks import results, stage
 from benchmarks.row import Row
 from benchmarks.stage import BenchConfig, Name, Torso, config
-from experiments import command_line, processes
-from learner import config_file
-from learner.counted import counted
+from experiments.cluster import processes
+from experiments.command import command_line
+from learner.record import config_file
+from learner.record.counted import counted
 
 PRESETS = {
     "full": BenchConfig,
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
             failed.append(f"{name}, {torso}")
             console.print(f"not run:\n{problem}")
         # After each: what was measured stays, whatever comes.
-        record.write(
+        results.write(
             f"{options.out}/bench.json",
             options,
             cores=os.cpu_count(),

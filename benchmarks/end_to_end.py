@@ -16,8 +16,8 @@ import numpy as np
 
 from actors.environment import spec
 from benchmarks.row import Row
-from learner import config_file
 from learner.config import Config
+from learner.record import config_file
 
 _WARM_UP = 0.3  # of the lines of metrics
 _PATIENCE = 300.0  # seconds, to start and to end
@@ -54,7 +54,7 @@ def _train(config: Config, folder: pathlib.Path, seconds: float) -> float:
     """Trains for some seconds after the first metrics; cores kept busy."""
     path = folder / "config.yaml"
     config_file.save(config, path)
-    command = [sys.executable, "-m", "experiments.main", "train"]
+    command = [sys.executable, "-m", "experiments.command.main", "train"]
     command += ["--config", str(path)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -30,11 +30,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import processes
+from experiments.cluster import processes
 from experiments.gridworld.build import actor_critic_agent, build_world
 from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 from experiments.gridworld.context import no_context
-from experiments.gridworld.life import Life, make_life
+from experiments.gridworld.lifetime import Life, make_life
 from experiments.gridworld.schedule import Schedule
 from experiments.gridworld.study import lane_sharding
 from experiments.gridworld.variants import Variant

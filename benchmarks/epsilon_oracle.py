@@ -21,11 +21,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import processes
+from experiments.cluster import processes
 from experiments.gridworld.build import build_world, q_lambda_agent
 from experiments.gridworld.config import GridworldConfig, QLambdaConfig
 from experiments.gridworld.context import Context, no_context
-from experiments.gridworld.life import Life, make_life
+from experiments.gridworld.lifetime import Life, make_life
 from experiments.gridworld.schedule import Schedule
 from experiments.gridworld.study import lane_sharding
 from experiments.gridworld.variants import Variant

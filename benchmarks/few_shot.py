@@ -27,9 +27,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import record
+from benchmarks import results
 from benchmarks.timing import in_turn
-from experiments import processes
+from experiments.cluster import processes
 from experiments.few_shot.build import (
     build_learner,
     build_problem,
@@ -86,7 +86,7 @@ def main() -> None:
     memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     console.print(f"peak memory {memory / 2**30:.2f} GiB")
     if options.out:
-        record.write(options.out, options, peak_bytes=memory, rows=rows)
+        results.write(options.out, options, peak_bytes=memory, rows=rows)
 
 
 def _variants(options: Options) -> list[Variant]:

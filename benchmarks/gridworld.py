@@ -18,15 +18,15 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import record
+from benchmarks import results
 from benchmarks.timing import per_second
-from experiments import processes
+from experiments.cluster import processes
 from experiments.gridworld import study
 from experiments.gridworld.build import Setting
 from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
 from experiments.gridworld.presets import paper
 from experiments.gridworld.variants import Variant
-from learner.counted import counted
+from learner.record.counted import counted
 
 _HIDDEN = 256
 _FORWARD = 2 * (
@@ -73,7 +73,7 @@ def main() -> None:
     console.print(_table(rows))
     if options.out:
         devices = [str(device) for device in jax.devices()]
-        record.write(options.out, options, devices=devices, rows=rows)
+        results.write(options.out, options, devices=devices, rows=rows)
 
 
 def _row(variant: Variant, lanes: int, seconds: float) -> dict[str, Any]:

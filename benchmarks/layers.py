@@ -26,8 +26,8 @@ from rich.table import Table
 
 from actors import layers
 from benchmarks.timing import in_turn
-from experiments import processes
-from experiments.presets import pong_cpu
+from experiments.cluster import processes
+from experiments.command.presets import pong_cpu
 
 _SHAPES = ((16, 8, 4), (32, 4, 2))  # of `small`
 _HAIKU = functools.partial(hk.Conv2D, padding="VALID")

@@ -21,8 +21,8 @@ import jax
 import numpy as np
 
 from benchmarks import memory
-from benchmarks.recorded import ATARI, random_unroll
 from benchmarks.row import CannotRunError, Row
+from benchmarks.synthetic import ATARI, random_unroll
 from benchmarks.timing import in_turn, peak_flops
 from learner import build, build_acting
 from learner import learner as learner_lib

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.recorded import ATARI
 from benchmarks.row import CannotRunError, Row
+from benchmarks.synthetic import ATARI
 from benchmarks.timing import in_turn
 from learner.config import Config
 

@@ -25,9 +25,9 @@ from actors.episode import Episode
 from actors.pool import RayPool
 from actors.transition import Unroll
 from actors.unroll import Unroller
-from benchmarks import record
-from benchmarks.recorded import random_unroll
-from experiments import processes
+from benchmarks import results
+from benchmarks.synthetic import random_unroll
+from experiments.cluster import processes
 from learner.feed import Batcher, Prefetch, Window
 
 _STORE = 200 * 2**20  # bytes of each node's object store
@@ -171,7 +171,7 @@ def main() -> None:
     for nodes in options.nodes:
         rows.append(measure(nodes, options)._asdict())
         print(rows[-1], flush=True)
-    record.write(options.out, options, rows=rows)
+    results.write(options.out, options, rows=rows)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import ray
 import tyro
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from benchmarks import record
+from benchmarks import results
 from experiments.atari57 import scheduler
 from experiments.atari57.scheduler import Job
 
@@ -77,7 +77,7 @@ def main() -> None:
     grown = (done[-1][1] - tenth[1]) / 2**10
     ray.shutdown()
     print(f"{each:.1f} ms a run; the driver grew by {grown:.1f} MiB")
-    record.write(
+    results.write(
         config.out, config, milliseconds_per_run=each, driver_grew_mib=grown
     )
 

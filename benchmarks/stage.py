@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Literal, cast
 
 from benchmarks.row import CannotRunError, Row
-from experiments.presets import atari_paper, pong_cpu
-from learner import config_file
+from experiments.command.presets import atari_paper, pong_cpu
 from learner.config import (
     Config,
     ConfigError,
     LearnerConfig,
     NetworkConfig,
 )
+from learner.record import config_file
 
 Name = Literal[
     "env", "infer", "actor", "transport", "learner", "torch", "e2e", "peer"

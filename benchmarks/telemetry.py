@@ -24,11 +24,11 @@ from typing import Any
 
 import tyro
 
-from benchmarks import record
-from experiments.presets import PRESETS
-from learner import config_file
+from benchmarks import results
+from experiments.command.presets import PRESETS
 from learner.config import Config
-from learner.metrics import read_lines
+from learner.record import config_file
+from learner.record.metrics import read_lines
 
 _PATIENCE = 300.0  # seconds, to start and to end
 
@@ -85,7 +85,7 @@ def frames_per_second(config: Config, seconds: float) -> float:
 def _start(path: pathlib.Path) -> subprocess.Popen[bytes]:
     """The command on a terminal of its own, where it draws its panel."""
     ours, its = pty.openpty()
-    command = [sys.executable, "-m", "experiments.main", "train"]
+    command = [sys.executable, "-m", "experiments.command.main", "train"]
     process = subprocess.Popen(
         [*command, "--config", str(path)], stdout=its, stderr=its
     )
@@ -135,7 +135,7 @@ def main() -> None:
         f"telling / silent: {statistics.median(ratios):.3f} "
         f"({min(ratios):.3f} to {max(ratios):.3f})"
     )
-    record.write(options.out, options, **rates, ratios=ratios)
+    results.write(options.out, options, **rates, ratios=ratios)
 
 
 if __name__ == "__main__":

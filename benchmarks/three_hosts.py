@@ -17,9 +17,9 @@ from typing import Any
 
 import tyro
 
-from benchmarks import record
+from benchmarks import results
 from benchmarks.namespaces import Host, Network
-from learner.metrics import newest_line, read_lines
+from learner.record.metrics import newest_line, read_lines
 
 TOKEN = {"RAY_AUTH_MODE": "token"}
 # A host that falls silent is given up after three checks, not after five of
@@ -88,7 +88,7 @@ def main() -> None:
         measured = _story(folder, options.calm, *hosts)
     for name, value in measured.items():
         print(f"{name:<40} {value:.1f}")
-    record.write(str(folder / "measured.json"), options, **measured)
+    results.write(str(folder / "measured.json"), options, **measured)
 
 
 def _story(
@@ -123,7 +123,7 @@ def _story(
     )
     time.sleep(calm)
     # In the host's own processes: nsenter hands no signals on.
-    stop = ["pkill", "-TERM", "-f", "experiments.main"]
+    stop = ["pkill", "-TERM", "-f", "experiments.command.main"]
     learn.start(stop, folder / "train.log")
     driver.wait(120)
     told["learner: longest stop, seconds"] = run.longest_stop()
@@ -149,7 +149,14 @@ def join(host: Host, head: Host, folder: pathlib.Path) -> None:
 
 def _command(folder: pathlib.Path) -> list[str]:
     return [
-        *("python", "-m", "experiments.main", "train", "--address", "auto"),
+        *(
+            "python",
+            "-m",
+            "experiments.command.main",
+            "train",
+            "--address",
+            "auto",
+        ),
         *("--preset", "catch", "--frames", "100000000"),
         *("--actors.count", "2", "--actors.min", "1"),
         *("--log-seconds", "0.2", "--out", str(folder / "run")),

@@ -12,11 +12,11 @@ from actors.pool import RayPool
 from actors.transition import Unroll
 from actors.unroll import Unroller
 from benchmarks import memory
-from benchmarks.recorded import random_unroll, with_frames_of
 from benchmarks.row import Row
+from benchmarks.synthetic import random_unroll, with_frames_of
 from benchmarks.timing import per_second
-from experiments import processes
-from learner.counted import counted
+from experiments.cluster import processes
+from learner.record.counted import counted
 
 PyTree = Any
 _IN_FLIGHT = 2

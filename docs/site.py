@@ -65,10 +65,9 @@ def on_page_markdown(
 def _packages() -> list[str]:
     """Names of the packages that users import or read."""
     return [
-        ".".join(folder.relative_to(ROOT).parts)
+        ".".join(path.parent.relative_to(ROOT).parts)
         for room in ("actors", "learner", "meta", "experiments")
-        for folder in (ROOT / room, *(ROOT / room).iterdir())
-        if (folder / "__init__.py").exists()
+        for path in sorted((ROOT / room).rglob("__init__.py"))
     ]
 
 

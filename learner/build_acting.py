@@ -11,7 +11,7 @@ from actors.evaluation import play
 from actors.unroll import Unroller
 from learner.config import Config
 from learner.evaluator import Games
-from learner.film import Film
+from learner.record.film import Film
 
 PyTree = Any
 

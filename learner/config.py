@@ -1,8 +1,8 @@
 """The configuration of a run: frozen dataclasses, read only where wired.
 
 Defaults are IMPALA's published Atari settings (Espeholt et al. 2018, sourced)
-with STACX's and BMG's meta-learning on top; see `experiments/presets.py` for
-where each of those values comes from.
+with STACX's and BMG's meta-learning on top;
+`experiments/command/presets.py` says where each of those values comes from.
 """
 
 import dataclasses

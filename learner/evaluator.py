@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jax
 
 from actors.episode import Episode
-from learner import evaluations
 from learner.config import Config
-from learner.evaluations import Played
+from learner.record import evaluations
+from learner.record.evaluations import Played
 
 PyTree = Any
 

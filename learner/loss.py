@@ -11,7 +11,7 @@ from jax import lax
 from actors.environment import FIRST, LAST
 from actors.networks import Outputs
 from actors.transition import Transition, Unroll
-from learner.histogram import Histogram
+from learner.record.histogram import Histogram
 from learner.vtrace import leaky_vtrace
 from meta.matching import Prediction, kl_divergence
 from meta.update import Loss

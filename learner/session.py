@@ -11,15 +11,15 @@ import numpy as np
 
 from actors.transition import Unroll
 from learner import build, diagnostics, evaluator
-from learner.checkpoint import Checkpoints, NoCheckpoints
 from learner.config import Config
-from learner.counted import counted
 from learner.evaluator import Evaluator, Games
 from learner.feed import Batcher, Direct, Pool, Prefetch, Window
-from learner.hosts import Host, Word
-from learner.monitor import Monitor
-from learner.progress import RunError
+from learner.multihost import Host, Word
 from learner.publisher import DirectPublisher, Publisher
+from learner.record.checkpoint import Checkpoints, NoCheckpoints
+from learner.record.counted import counted
+from learner.record.monitor import Monitor
+from learner.record.progress import RunError
 from learner.replay import Replay
 
 PyTree = Any

@@ -11,16 +11,17 @@ import jax
 from actors.environment import spec
 from actors.episode import Episode
 from actors.pool import PoolError
-from learner import build, build_acting, config_file, evaluator
-from learner.checkpoint import Checkpoints, NoCheckpoints
+from learner import build, build_acting, evaluator
 from learner.config import Config
 from learner.evaluator import Evaluation, Games
 from learner.feed import Pool
-from learner.hosts import Host
-from learner.lock import Lock
-from learner.metrics import Metrics, Unwritten
-from learner.monitor import Monitor
-from learner.progress import Progress, Result, RunError
+from learner.multihost import Host
+from learner.record import config_file
+from learner.record.checkpoint import Checkpoints, NoCheckpoints
+from learner.record.lock import Lock
+from learner.record.metrics import Metrics, Unwritten
+from learner.record.monitor import Monitor
+from learner.record.progress import Progress, Result, RunError
 from learner.session import Session
 
 PyTree = Any

@@ -21,9 +21,9 @@ import optax
 from jax import lax
 
 from meta.geometry import distance
-from meta.life import Life, MetaLearner, MetaLoss, MetaState, online
 from meta.loop import Loop, unrolled
 from meta.matching import Matching
+from meta.meta_learner import Life, MetaLearner, MetaLoss, MetaState, online
 from meta.update import Batch, InnerState, Metrics, PyTree, Update
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from meta.life import Life, MetaLearner, MetaLoss, MetaState, descend
+from meta.meta_learner import Life, MetaLearner, MetaLoss, MetaState, descend
 from meta.update import Batch, Metrics, PyTree
 
 # Of `(shared, item) -> result`, one such function of stacked items `[N, ...]`.

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from actors.environment import check_task
-from experiments.main import COMMANDS
+from experiments.command.main import COMMANDS
 from learner.config_check import check
 
 ROOT = pathlib.Path(__file__).parents[1]

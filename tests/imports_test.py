@@ -26,18 +26,18 @@ ROOMS = {
 }
 OURS = {*ROOMS, "deploy", "tests"}
 # `bmg bench` is a command like the others.
-COMMAND_LINE = "experiments.main"
+COMMAND_LINE = "experiments.command.main"
 # The mathematics knows nothing of Atari, Ray or one network library.
 FOREIGN_TO_META = {"envpool", "haiku", "ray"}
 RAY = {
     "actors.pool",
-    "experiments.train",
-    "experiments.cluster",
-    "experiments.hosts",
-    "experiments.jobs",
-    "experiments.learner_actor",
-    "experiments.prometheus",
-    "experiments.room",
+    "experiments.command.train",
+    "experiments.cluster.connection",
+    "experiments.cluster.learner_hosts",
+    "experiments.cluster.jobs",
+    "experiments.cluster.learner_actor",
+    "experiments.cluster.prometheus",
+    "experiments.cluster.capacity",
     "experiments.atari57.scheduler",
     "experiments.atari57.sweep",
     "benchmarks.autoscaling",
@@ -47,7 +47,11 @@ RAY = {
     "benchmarks.rllib_impala",
 }
 # The processes without JAX, and the libraries that import it.
-DRIVER = ("experiments.main", "experiments.train", "experiments.jobs")
+DRIVER = (
+    "experiments.command.main",
+    "experiments.command.train",
+    "experiments.cluster.jobs",
+)
 JAX = {
     "chex", "distrax", "envpool", "haiku", "jax", "jaxlib", "optax", "orbax",
     "rlax",
@@ -190,7 +194,7 @@ def test_driver_starts_without_jax(name):
         ("learner.loss", "from tests import conftest"),
         ("experiments.atari57.report", "import ray"),
         ("experiments.atari57.sweeper", "import ray"),
-        ("experiments.train", "import benchmarks.bench"),
+        ("experiments.command.train", "import benchmarks.bench"),
     ],
 )
 def test_violation_is_found(name, source):
@@ -206,9 +210,9 @@ def test_violation_is_found(name, source):
         ("actors.agent", "import haiku\nfrom actors import networks"),
         ("learner.learner", "import actors.agent, meta.bootstrap"),
         ("learner.feed", "import raylib"),
-        ("experiments.train", "import ray\nfrom learner import train"),
+        ("experiments.command.train", "import ray\nfrom learner import train"),
         ("experiments.atari57.sweep", "import ray"),
-        ("experiments.main", "import benchmarks.bench"),
+        ("experiments.command.main", "import benchmarks.bench"),
         ("benchmarks.transport", "import ray\nfrom learner import build"),
     ],
 )

@@ -10,12 +10,13 @@ import sys
 import jax.numpy as jnp
 import pytest
 
-from experiments import main, own_code
 from experiments.atari57.study import Study, expand
-from experiments.cluster import protect_token
-from learner import config_file
-from learner.checkpoint import Checkpoints
+from experiments.cluster import user_code
+from experiments.cluster.connection import protect_token
+from experiments.command import main
 from learner.config import Config, ConfigError
+from learner.record import config_file
+from learner.record.checkpoint import Checkpoints
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = "actors", "learner", "meta", "experiments", "benchmarks", "deploy"
@@ -154,7 +155,7 @@ def test_a_study_names_no_code():
 
 def test_both_ways_to_write_the_flag_give_leave(monkeypatch):
     monkeypatch.setattr("sys.path", [*sys.path])
-    own_code.allow("a.b:c", ["--task", "a.b:c"])
-    own_code.allow("a.b:c", ["--task=a.b:c"])
+    user_code.allow("a.b:c", ["--task", "a.b:c"])
+    user_code.allow("a.b:c", ["--task=a.b:c"])
     with pytest.raises(ConfigError):
-        own_code.allow("a.b:c", ["--task", "a.b:d"])
+        user_code.allow("a.b:c", ["--task", "a.b:d"])

@@ -11,7 +11,7 @@ from experiments.atari57 import protocols
 from experiments.atari57.curves import Curve
 from experiments.atari57.scores import human_normalised, references
 from learner.config import ConfigError
-from learner.counted import counted
+from learner.record.counted import counted
 
 _RESAMPLES = 2_000
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.atari57.scores import game_of
-from learner import config_file, evaluations
 from learner.config import Config, ConfigError
-from learner.metrics import acting_hyperparams, read_episodes, read_lines
+from learner.record import config_file, evaluations
+from learner.record.metrics import acting_hyperparams, read_episodes, read_lines
 
 _REQUIRED = ("game", "seed", "frames", "return")
 

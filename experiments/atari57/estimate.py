@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from experiments.atari57.study import Planned
 from learner.config import Config, ConfigError
-from learner.metrics import read_lines
+from learner.record.metrics import read_lines
 
 _COPIES = 4  # of the parameters: moments of the optimisers come beside them
 _METRICS = 64 * 2**20  # bytes of curves and TensorBoard of a run, at most

@@ -9,7 +9,7 @@ from experiments.atari57 import aggregate, protocols
 from experiments.atari57.aggregate import Estimate, Scores
 from experiments.atari57.curves import Curve, Hyperparams
 from experiments.atari57.scores import MEDIANS, references
-from learner.counted import counted
+from learner.record.counted import counted
 
 matplotlib.use("Agg")
 

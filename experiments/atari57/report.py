@@ -15,7 +15,6 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from experiments import page
 from experiments.atari57 import aggregate, curves, figures, protocols
 from experiments.atari57.aggregate import Estimate, Scores
 from experiments.atari57.curves import Curve
@@ -25,8 +24,9 @@ from experiments.atari57.scores import (
     published,
     references,
 )
+from experiments.viewing import page
 from learner.config import ConfigError
-from learner.counted import counted
+from learner.record.counted import counted
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from rich.table import Table
 from experiments.atari57.estimate import Estimate
 from experiments.atari57.ledger import Record
 from experiments.atari57.study import Planned
-from experiments.display import hours
-from learner.counted import counted
-from learner.progress import Progress
+from experiments.command.display import hours
+from learner.record.counted import counted
+from learner.record.progress import Progress
 
 
 def lines(

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from experiments.atari57.scores import game_of, references, task_of
-from experiments.command_line import choose
-from experiments.presets import PRESETS
-from learner import config_file
+from experiments.command.command_line import choose
+from experiments.command.presets import PRESETS
 from learner.config import Config, ConfigError
 from learner.config_check import check
+from learner.record import config_file
 
 Changes = Mapping[str, Any]  # fields of Config, nested as in its YAML
 

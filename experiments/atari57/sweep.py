@@ -12,7 +12,6 @@ import ray
 import tyro
 from rich.console import Console
 
-from experiments import cluster, learner_actor
 from experiments.atari57 import ledger, scheduler, status
 from experiments.atari57.estimate import (
     check_disk,
@@ -22,11 +21,12 @@ from experiments.atari57.estimate import (
 from experiments.atari57.ledger import Record
 from experiments.atari57.scheduler import Job, Launched
 from experiments.atari57.study import STUDIES, Planned, expand, find
-from experiments.signals import stop_on_signals
+from experiments.cluster import connection, learner_actor
+from experiments.command.signals import stop_on_signals
 from learner.config import ConfigError
-from learner.counted import counted
-from learner.lock import Lock
-from learner.progress import Progress
+from learner.record.counted import counted
+from learner.record.lock import Lock
+from learner.record.progress import Progress
 
 _TELL_SECONDS = 10.0
 
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
     if left:
         folder.mkdir(parents=True, exist_ok=True)
         lock = Lock(folder, "the study")
-        cluster.connect(
+        connection.connect(
             options.address,
             # As many as this machine's cores could run at a time.
             4 * learner_actor.object_store_bytes(left[0].config),

@@ -12,7 +12,7 @@ from experiments.few_shot import curves, figures
 from experiments.few_shot.config import FewShotConfig
 from experiments.few_shot.figures import Result, Row
 from experiments.few_shot.variants import Variant, expand
-from experiments.interval import half_interval
+from experiments.study.interval import half_interval
 
 
 def report(config: FewShotConfig) -> list[Row]:

@@ -8,15 +8,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import command_line, processes
+from experiments.cluster import processes
+from experiments.command import command_line
 from experiments.few_shot.config import FewShotConfig
 from experiments.few_shot.presets import PRESETS
 from experiments.few_shot.variants import check
-from experiments.study_bar import study_bar, teller
-from learner import config_file
+from experiments.study.progress_bar import study_bar, teller
 from learner.config import ConfigError
-from learner.counted import counted
-from learner.lock import Lock
+from learner.record import config_file
+from learner.record.counted import counted
+from learner.record.lock import Lock
 
 # What may differ between a study and its continuation: it can grow.
 _FREE = (
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
     check(config)
     processes.restart_with(
         processes.study_variables(config.platform, config.devices),
-        "experiments.main",
+        "experiments.command.main",
     )
     folder = pathlib.Path(config.place)
     if config.report_only and not (folder / "curves").is_dir():

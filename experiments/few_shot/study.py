@@ -26,7 +26,7 @@ from experiments.few_shot.config import FewShotConfig
 from experiments.few_shot.curves import Curve
 from experiments.few_shot.episode import Tasks
 from experiments.few_shot.variants import Variant, expand
-from learner.checkpoint import Checkpoints
+from learner.record.checkpoint import Checkpoints
 from meta.bootstrap import MetaState
 
 PyTree = Any

@@ -16,7 +16,7 @@ from experiments.gridworld.environment import (
     respawn_object,
     two_colours,
 )
-from experiments.gridworld.life import Life, make_life
+from experiments.gridworld.lifetime import Life, make_life
 from experiments.gridworld.schedule import (
     Schedule,
     constant,

@@ -13,8 +13,8 @@ import numpy as np
 from experiments.gridworld import curves
 from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.variants import Variant, expand
-from experiments.interval import half_interval
-from learner.counted import counted
+from experiments.study.interval import half_interval
+from learner.record.counted import counted
 
 matplotlib.use("Agg")
 

@@ -6,13 +6,14 @@ import pathlib
 from rich.console import Console
 from rich.table import Table
 
-from experiments import command_line, processes
+from experiments.cluster import processes
+from experiments.command import command_line
 from experiments.gridworld.config import GridworldConfig
 from experiments.gridworld.presets import PRESETS
 from experiments.gridworld.variants import check
-from experiments.study_bar import study_bar, teller
-from learner import config_file
+from experiments.study.progress_bar import study_bar, teller
 from learner.config import ConfigError
+from learner.record import config_file
 
 # What may differ between a study and its continuation: it can grow.
 _FREE = (
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
     check(config)
     processes.restart_with(
         processes.study_variables(config.platform, config.devices),
-        "experiments.main",
+        "experiments.command.main",
     )
     folder = pathlib.Path(config.folder)
     if config.report_only and not (folder / "curves").is_dir():

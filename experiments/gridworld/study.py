@@ -18,9 +18,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from experiments.gridworld import curves
 from experiments.gridworld.build import Setting, build_life
 from experiments.gridworld.config import GridworldConfig
-from experiments.gridworld.life import LifeState, Record
+from experiments.gridworld.lifetime import LifeState, Record
 from experiments.gridworld.variants import Variant, expand
-from learner.checkpoint import Checkpoints
+from learner.record.checkpoint import Checkpoints
 
 PyTree = Any
 _UNFINISHED = "unfinished"

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from experiments.viewing import figures, record
+from experiments.viewing import figures, run_record
 from learner.config import ConfigError
 
 
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     if len(options.runs) < 2:
         raise ConfigError("name two runs or more: bmg compare RUN RUN …")
-    runs = [record.read(pathlib.Path(path)) for path in options.runs]
+    runs = [run_record.read(pathlib.Path(path)) for path in options.runs]
     console = Console(highlight=False)
     for run in runs:
         for note in run.damage:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 
-from experiments.curve import running_mean
-from experiments.viewing.record import Record
-from learner.metrics import acting_hyperparams
+from experiments.viewing.curve import running_mean
+from experiments.viewing.run_record import Record
+from learner.record.metrics import acting_hyperparams
 
 matplotlib.use("Agg")
 

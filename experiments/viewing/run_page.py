@@ -13,10 +13,9 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from experiments import page
-from experiments.viewing import figures, record
-from experiments.viewing.record import Record
-from learner import config_file, evaluations
+from experiments.viewing import figures, page, run_record
+from experiments.viewing.run_record import Record
+from learner.record import config_file, evaluations
 
 _FILM = "play.gif"  # what `bmg play` leaves in a run's folder
 _MOST = 3_000_000  # bytes of a film that is put into the page
@@ -36,7 +35,7 @@ class PageConfig:
 def main(arguments: list[str]) -> int:
     """Writes the page."""
     options = parse(arguments)
-    run = record.read(pathlib.Path(options.run))
+    run = run_record.read(pathlib.Path(options.run))
     out = write(run, pathlib.Path(options.out or run.folder / "page.html"))
     Console(highlight=False).print(f"page    {out}", soft_wrap=True)
     return 0

@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.viewing import record
-from experiments.viewing.record import Record
+from experiments.viewing import run_record
+from experiments.viewing.run_record import Record
 from learner.config import ConfigError
 
 
@@ -29,13 +29,13 @@ def main(arguments: list[str]) -> int:
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder")
     console = Console(highlight=False)
-    paths = record.find(folder)
+    paths = run_record.find(folder)
     if not paths:
         raise ConfigError(f"no run below {folder}; bmg train makes one")
     table, notes = _table(folder), []
     for path in paths:
         try:
-            run = record.read(path)
+            run = run_record.read(path)
         except (ConfigError, OSError) as error:
             notes.append(f"left out: {error}")
             continue

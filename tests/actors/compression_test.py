@@ -6,7 +6,7 @@ import pytest
 
 from actors.compression import COMPRESSIONS
 from actors.pool import Collected
-from benchmarks.recorded import random_unroll
+from benchmarks.synthetic import random_unroll
 
 
 @pytest.mark.parametrize("name", COMPRESSIONS)

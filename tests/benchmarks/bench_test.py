@@ -8,9 +8,9 @@ import pytest
 
 from benchmarks import bench, memory, stage, timing
 from benchmarks.learner_step import ideal, learner_rows
-from benchmarks.recorded import ATARI, random_unroll
 from benchmarks.row import CannotRunError, Row
-from experiments.main import main
+from benchmarks.synthetic import ATARI, random_unroll
+from experiments.command.main import main
 from learner.config import ConfigError, NetworkConfig
 
 ROWS = [

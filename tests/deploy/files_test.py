@@ -14,10 +14,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from experiments.main import parse_train
-from experiments.prometheus import GAUGES
+from experiments.cluster.prometheus import GAUGES
+from experiments.command.main import parse_train
 from learner.config_check import check
-from learner.progress import Progress
+from learner.record.progress import Progress
 
 ROOT = pathlib.Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -10,10 +10,10 @@ from typing import Literal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.main import parse_train
+from experiments.command.main import parse_train
 from learner.config import Config, ConfigError
 from learner.config_check import check
-from learner.config_file import filled, load, save
+from learner.record.config_file import filled, load, save
 
 # Values that files hold, whatever the field asks for.
 JUNK = st.one_of(

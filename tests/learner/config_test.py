@@ -6,11 +6,11 @@ import pathlib
 import pytest
 import yaml
 
-from experiments.command_line import choose
-from experiments.presets import PRESETS
+from experiments.command.command_line import choose
+from experiments.command.presets import PRESETS
 from learner.config import Config, ConfigError
 from learner.config_check import check
-from learner.config_file import differences, load, save
+from learner.record.config_file import differences, load, save
 
 
 def changed(config, **changes):

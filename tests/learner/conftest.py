@@ -4,9 +4,9 @@ import jax
 import pytest
 
 from learner import build, build_acting
-from learner.checkpoint import Checkpoints
 from learner.config import Config, LearnerConfig, NetworkConfig
 from learner.learner import make_learner
+from learner.record.checkpoint import Checkpoints
 from tests.learner.tiny import TASK
 
 

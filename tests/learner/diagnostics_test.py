@@ -8,8 +8,8 @@ import pytest
 
 from actors.environment import FIRST, LAST, MID, Spec, Step
 from learner.diagnostics import told
-from learner.film import Film
-from learner.histogram import of_whole
+from learner.record.film import Film
+from learner.record.histogram import of_whole
 
 
 def a_step(gradient):

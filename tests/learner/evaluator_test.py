@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from actors.episode import Episode
-from learner import evaluations
-from learner.evaluations import Played
 from learner.evaluator import Evaluator, Games
+from learner.record import evaluations
+from learner.record.evaluations import Played
 
 GAME = Episode(3.0, 400)
 

@@ -19,7 +19,7 @@ from learner.config import (
     NetworkConfig,
     OptimiserConfig,
 )
-from learner.hosts import join
+from learner.multihost import join
 from tests.learner.tiny import TASK, T, a_batch
 
 B, STEPS = 8, 5

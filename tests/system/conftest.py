@@ -26,7 +26,7 @@ class Command:
         environment.pop("JAX_PLATFORMS")
         self._file = output.open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.main", *arguments],
+            [sys.executable, "-m", "experiments.command.main", *arguments],
             cwd=_ROOT,
             env=environment,
             stdout=self._file,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments import main
+from experiments.command import main
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,13 @@ import jax
 import pytest
 
 from actors.environment import spec
-from experiments import main
-from learner import build, build_acting, config_file
-from learner.checkpoint import Checkpoints
+from experiments.command import main
+from learner import build, build_acting
 from learner.config import Config, ConfigError
-from learner.metrics import Metrics, read_lines
-from learner.progress import RunError
+from learner.record import config_file
+from learner.record.checkpoint import Checkpoints
+from learner.record.metrics import Metrics, read_lines
+from learner.record.progress import RunError
 from learner.train import read_params
 
 _KEPT = pathlib.Path(__file__).with_name("format_1")

@@ -11,7 +11,8 @@ import sys
 import psutil
 import pytest
 
-from experiments import cluster, jobs, main
+from experiments.cluster import connection, jobs
+from experiments.command import main
 from learner.config import ConfigError
 
 pytestmark = pytest.mark.ray
@@ -131,9 +132,9 @@ def test_what_a_cluster_refuses_is_one_line_and_no_hang(bmg, head, monkeypatch):
 
 def test_nothing_listens_or_it_is_not_ray():
     with pytest.raises(ConfigError, match="nothing answers there"):
-        cluster.reach(f"127.0.0.1:{free_port()}")
+        connection.reach(f"127.0.0.1:{free_port()}")
     with pytest.raises(ConfigError, match="nothing answers there"):
-        cluster.reach("no-such-host.invalid:6379")
+        connection.reach("no-such-host.invalid:6379")
 
 
 @pytest.mark.slow
@@ -143,7 +144,7 @@ def test_a_server_that_says_nothing_is_given_up():
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ConfigError, match="no Ray cluster"):
-            cluster.reach(address)
+            connection.reach(address)
 
 
 def test_versions_that_differ_are_both_named(monkeypatch):
@@ -154,10 +155,10 @@ def test_versions_that_differ_are_both_named(monkeypatch):
         "    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
     answer = subprocess.CompletedProcess([], 1, "", said)
-    monkeypatch.setattr(cluster, "knock", lambda address: None)
+    monkeypatch.setattr(connection, "knock", lambda address: None)
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: answer)
     with pytest.raises(ConfigError) as refused:
-        cluster.reach("head:6379")
+        connection.reach("head:6379")
     assert "the cluster has Ray 2.59.0 and Python 3.12.1" in str(refused.value)
     assert "here are Ray 2.60.0 and Python 3.11.7" in str(refused.value)
 

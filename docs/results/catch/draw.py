@@ -8,7 +8,7 @@ import pathlib
 import matplotlib
 import numpy as np
 
-from learner.metrics import read_lines
+from learner.record.metrics import read_lines
 
 matplotlib.use("Agg")
 

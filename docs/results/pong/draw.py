@@ -10,8 +10,8 @@ import pathlib
 import matplotlib
 import numpy as np
 
-from experiments.curve import running_mean
-from learner.metrics import read_episodes
+from experiments.viewing.curve import running_mean
+from learner.record.metrics import read_episodes
 
 matplotlib.use("Agg")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
-from experiments import page
 from experiments.atari57 import aggregate, curves, protocols
 from experiments.atari57.curves import Curve, Games
 from experiments.atari57.scores import human_normalised, references
-from experiments.main import main
+from experiments.command.main import main
+from experiments.viewing import page
 from learner.config import ConfigError
 
 GAMES = tuple(references())[:6]

@@ -10,7 +10,7 @@ import yaml
 
 from experiments.atari57 import estimate, ledger, study
 from experiments.atari57.ledger import Record
-from experiments.main import main
+from experiments.command.main import main
 from learner.config import ConfigError
 
 FILE = {

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from experiments.command_line import choose
+from experiments.command.command_line import choose
 from experiments.gridworld import curves, report, run, study
 from experiments.gridworld.config import (
     ActorCriticConfig,
@@ -16,8 +16,8 @@ from experiments.gridworld.config import (
 )
 from experiments.gridworld.presets import PRESETS
 from experiments.gridworld.variants import Variant, check, expand
-from learner import config_file
 from learner.config import ConfigError
+from learner.record import config_file
 
 
 def tiny(folder, **changes):

@@ -14,12 +14,12 @@ from actors.agent import make_agent
 from actors.environment import Environment, spec
 from actors.episode import Episode
 from actors.networks import ActorCritic, mlp
-from experiments import main
-from experiments.presets import PRESETS
-from experiments.viewing import film, record
-from learner import config_file, evaluations
-from learner.evaluations import Played
-from learner.lock import Lock
+from experiments.command import main
+from experiments.command.presets import PRESETS
+from experiments.viewing import film, run_record
+from learner.record import config_file, evaluations
+from learner.record.evaluations import Played
+from learner.record.lock import Lock
 
 
 def write_run(folder, *, lines=30, task="Pong-v5", frames=100_000):
@@ -51,7 +51,7 @@ def run(*arguments):
 
 
 def test_a_record_says_what_the_files_say(tmp_path):
-    found = record.read(write_run(tmp_path / "a"))
+    found = run_record.read(write_run(tmp_path / "a"))
     assert found.state == "stopped"
     assert found.frames == 30_000
     assert found.mean_return == np.mean(np.arange(30) - 21)
@@ -67,17 +67,17 @@ def test_a_record_says_what_the_files_say(tmp_path):
 
 def test_a_run_that_is_done_and_one_that_is_new(tmp_path):
     done = write_run(tmp_path / "done", frames=30_000, task="Catch-v0")
-    assert record.read(done).state == "done"
-    assert record.read(done).of_human is None
-    new = record.read(write_run(tmp_path / "new", lines=0))
+    assert run_record.read(done).state == "done"
+    assert run_record.read(done).of_human is None
+    new = run_record.read(write_run(tmp_path / "new", lines=0))
     assert new.state == "new"
     assert (new.frames, new.mean_return, new.speed) == (0, None, None)
 
 
 def test_long_metrics_are_thinned_to_their_end(tmp_path):
-    found = record.read(write_run(tmp_path / "a", lines=9_000))
+    found = run_record.read(write_run(tmp_path / "a", lines=9_000))
     frames = [line["frames"] for line in found.lines]
-    assert len(frames) <= record._LINES + 2
+    assert len(frames) <= run_record._LINES + 2
     assert frames == sorted(set(frames))
     assert (frames[0], frames[-1]) == (1_000, 9_000_000)
 

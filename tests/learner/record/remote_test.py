@@ -1,0 +1,263 @@
+"""A run's folder in a bucket: fsspec's memory, and a real S3 server."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import fsspec
+import pytest
+
+from learner.record.progress import RunError
+from learner.record.remote import Folder, Mirror, absolute
+
+CHECKPOINT = "checkpoints/100/state/numbers"
+
+
+@pytest.fixture
+def bucket():
+    """The files of a bucket, by name, as they are at the moment."""
+    memory = fsspec.filesystem("memory")
+
+    def read():
+        root = "/bucket/run/"
+        return {
+            name.removeprefix(root): memory.cat_file(name)
+            for name in memory.find(root)
+        }
+
+    yield read
+    memory.store.clear()
+
+
+URL = "memory://bucket/run"
+
+
+def write(folder, files):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def names(folder):
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_what_was_written_is_fetched_elsewhere(bucket, tmp_path):
+    files = {"metrics.jsonl": "{}\n", CHECKPOINT: "1 2 3", "tensorboard/e": "x"}
+    here, there = tmp_path / "here", tmp_path / "there"
+    mirror = Mirror(URL, here)
+    write(here, files)
+    mirror.push()
+    Mirror(URL, there).fetch()
+    assert {n: (there / n).read_text() for n in names(there)} == files
+
+
+def test_only_changes_are_uploaded_and_lost_files_deleted(bucket, tmp_path):
+    mirror = Mirror(URL, tmp_path)
+    write(tmp_path, {"a": "1", "b": "1", CHECKPOINT: "1"})
+    mirror.push()
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/bucket/run/a", b"not ours")  # stays: a did not change
+    write(tmp_path, {"b": "22"})
+    (tmp_path / CHECKPOINT).unlink()
+    mirror.push()
+    content = bucket()
+    listed = json.loads(content.pop("files.json"))
+    assert content == {"a": b"not ours", "b": b"22"}
+    assert listed == ["a", "b"]
+
+
+def test_killed_while_uploading_leaves_the_checkpoint_of_before(
+    bucket, tmp_path, monkeypatch
+):
+    here = tmp_path / "here"
+    mirror = Mirror(URL, here)
+    write(here, {CHECKPOINT: "old", "config.yaml": "c"})
+    mirror.push()
+    # As `keep` does: a new checkpoint comes, the old one goes.
+    (here / CHECKPOINT).unlink()
+    write(here, {"checkpoints/200/a": "new", "checkpoints/200/b": "new"})
+    memory = fsspec.filesystem("memory")
+    pipe = type(memory).pipe_file
+
+    def die_after_a(self, path, value, **options):
+        if path.endswith("200/b"):
+            raise KeyboardInterrupt
+        pipe(self, path, value, **options)
+
+    monkeypatch.setattr(type(memory), "pipe_file", die_after_a)
+    with pytest.raises(KeyboardInterrupt):
+        mirror.push()
+    monkeypatch.undo()
+    there = tmp_path / "there"
+    Mirror(URL, there).fetch()
+    assert names(there) == {CHECKPOINT, "config.yaml"}
+
+
+def test_half_written_checkpoints_and_the_lock_stay_here(bucket, tmp_path):
+    write(tmp_path, {"checkpoints/7.orbax-checkpoint-tmp-1/a": "", "lock": ""})
+    Mirror(URL, tmp_path).push()
+    assert set(bucket()) == {"files.json"}
+
+
+def test_the_kept_folder_ends_up_in_the_bucket_and_nowhere_else(bucket):
+    folder = Folder(URL)
+    with folder.kept():
+        write(folder.path, {"config.yaml": f"out: {folder.path}\n"})
+    assert bucket()["config.yaml"] == f"out: {URL}\n".encode()
+    assert not folder.path.exists()
+
+
+def test_messages_name_the_bucket(bucket):
+    folder = Folder(URL)
+    with pytest.raises(RunError, match=f"in {URL}$"), folder.kept():
+        raise RunError(f"no checkpoint in {folder.path}")
+
+
+def test_folders_on_this_machine_stay_as_they_are(tmp_path):
+    folder = Folder(str(tmp_path / "run"))
+    with folder.kept():
+        assert folder.path == tmp_path / "run"
+    assert absolute("run") == str(pathlib.Path.cwd() / "run")
+    assert absolute(URL) == URL
+
+
+# -- A real server ----------------------------------------------------------
+
+
+# Requests until the server asks who may do what.
+OPEN, ASKS = b"1000000000", b"0"
+
+
+@pytest.fixture
+def s3(monkeypatch, request):
+    """A store with a bucket."""
+    pytest.importorskip("moto")
+    s3fs = pytest.importorskip("s3fs")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "moto.server",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    files.mkdir("bucket")
+    change = urllib.request.Request(
+        f"{url}/moto-api/reset-auth",
+        request.param,
+        {"Content-Type": "text/plain"},
+    )
+    urllib.request.urlopen(change).close()
+    yield files
+    server.kill()
+    server.wait()
+
+
+def train(*arguments):
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "experiments.command.main", "train"),
+            *("--preset", "catch", "--actors.in-process"),
+            *("--evaluation-episodes", "0", "--log-seconds", "0.2"),
+            *("--actors.envs", "8", "--actors.envs-per-step", "4"),
+            *("--checkpoint.updates", "50", "--frames", "32000"),
+            *("--out", "s3://bucket/run", *arguments),
+        ],
+        cwd=pathlib.Path(__file__).parents[3],
+        env={k: v for k, v in os.environ.items() if k != "XLA_FLAGS"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def listed(files):
+    files.invalidate_cache()
+    if not files.exists("bucket/run/files.json"):
+        return []
+    return json.loads(files.cat_file("bucket/run/files.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("s3", [OPEN], indirect=True)
+def test_killed_on_one_machine_and_resumed_on_another(s3):
+    first = train()
+    while not any(name.startswith("checkpoints/") for name in listed(s3)):
+        assert first.poll() is None, first.stdout.read()
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    first.stdout.close()
+    # What the first left on its machine has another name: nothing is shared.
+    second = train()
+    text = second.communicate(timeout=300)[0]
+    assert second.returncode == 0, text
+    assert "resumed at" in text
+    assert "s3://bucket/run" in text
+    rows = s3.cat_file("bucket/run/metrics.jsonl").decode().splitlines()
+    frames = [json.loads(row)["frames"] for row in rows]
+    assert frames == sorted(set(frames))
+    assert frames[-1] == 32_000
+    games = s3.cat_file("bucket/run/episodes.csv").decode().splitlines()
+    assert len(games) == 1 + 32_000 // 10  # an episode is ten steps
+    # Nothing is left of checkpoints that the first did not finish uploading.
+    s3.invalidate_cache()
+    there = {name.removeprefix("bucket/run/") for name in s3.find("bucket/run")}
+    assert {n for n in there if "/state/" in n} == {
+        name for name in listed(s3) if "/state/" in name
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("s3", "out", "said"),
+    [
+        (OPEN, "s3://other/run", "bucket does not exist"),
+        (ASKS, "s3://bucket/run", "credentials there"),
+    ],
+    indirect=["s3"],
+)
+def test_a_bucket_that_may_not_be_written_is_named_at_once(s3, out, said):
+    del s3
+    run = train("--out", out)
+    text = run.communicate(timeout=120)[0]
+    assert run.returncode == 1, text
+    last = text.splitlines()[-1]
+    assert last.startswith(f"error: {out} cannot be ")
+    assert said in last
+    assert "Traceback" not in text
