@@ -7,8 +7,8 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from actors.environment import Spec
 from actors.networks import ActorCritic, Outputs
+from actors.spaces import Spec
 
 PyTree = Any
 

@@ -7,36 +7,15 @@ its action and returns the first observation with reward 0.
 import difflib
 import functools
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import envpool
 import numpy as np
 
 from actors import custom, spaces
 from actors.protocols import PROTOCOLS, check_protocol
-from actors.spaces import Spaces
-
-FIRST, MID, LAST = 0, 1, 2  # step types, as in dm_env
-
-
-class Spec(NamedTuple):
-    """What the agent and the learner need to know of a task."""
-
-    num_actions: int  # A
-    observation_shape: tuple[int, ...]  # [S * C, H, W] or any other
-    observation_dtype: Any
-    stack: int  # S frames stacked along the first axis; 1 without stacking
-    frames_per_step: int  # environment frames that one agent step takes
-
-
-class Step(NamedTuple):
-    """What `M` environments returned, in the order in which they were done."""
-
-    env_id: np.ndarray  # [M]
-    observation: np.ndarray  # [M, S * C, H, W]
-    step_type: np.ndarray  # [M]
-    reward: np.ndarray  # [M] raw
-    discount: np.ndarray  # [M] 0 after a game over (or life loss), else 1
+from actors.spaces import Spaces, Spec
+from actors.transition import FIRST, LAST, MID, Step
 
 
 def check_task(task: str) -> None:

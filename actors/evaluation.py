@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from actors.agent import Agent, AgentOutput
-from actors.environment import FIRST, LAST, Environment, Step
+from actors.environment import Environment
 from actors.episode import Episode
+from actors.transition import FIRST, LAST, Step
 
 PyTree = Any
 

@@ -1,25 +1,17 @@
-"""The actor pool: who plays, with the newest parameters, and who is replaced.
+"""The face of an actor pool: who plays, with the newest parameters.
 
-Two pools with one face: `RayPool` spreads actors over a Ray cluster, and
-`LocalPool` plays in this process, in a fixed order, for tests and debugging.
+Two pools have it: `actors.ray_pool.RayPool` spreads actors over a Ray cluster,
+`actors.local_pool.LocalPool` plays in this process.
 """
 
-import collections
-import itertools
-import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import ray
 
-from actors.compression import COMPRESSIONS, Compression
 from actors.episode import Episode
 from actors.transition import Unroll
-from actors.unroll import Unroller
 
 PyTree = Any
-MakeUnroller = Callable[[int], Unroller]  # seed offset -> Unroller
 
 
 class PoolError(RuntimeError):
@@ -41,239 +33,26 @@ class PoolStatus(NamedTuple):
     replaced: int
 
 
-class LocalPool:
-    """One actor in this process; `collect` plays while the caller waits."""
-
-    def __init__(self, make_unroller: MakeUnroller):
-        self._unroller = make_unroller(0)
-        self._params: PyTree = None
-        self._version = 0
+class Pool(Protocol):
+    """Makes unrolls with the parameters that were published last."""
 
     def publish(self, params: PyTree, version: int) -> None:
-        """Hands over the parameters for the next unroll."""
-        self._params, self._version = params, version
+        """Hands over the parameters of the unrolls that begin from now on."""
 
     def collect(self) -> Collected:
-        """Plays one unroll."""
-        return Collected(*self._unroller.unroll(self._params, self._version))
+        """Waits for the next unroll."""
 
     def status(self) -> PoolStatus:
-        """One actor, never replaced."""
-        return PoolStatus(actors=1, starting=0, replaced=0)
-
-    def failure(self) -> str:
-        """Its failures are the run's."""
-        return ""
-
-    def tape(self) -> dict[str, np.ndarray]:
-        """All that the actor did; see `Unroller.tape`."""
-        return self._unroller.tape()
-
-    def replay(self, tape: dict[str, np.ndarray]) -> None:
-        """Plays a tape first; see `Unroller.replay`."""
-        self._unroller.replay(tape)
-
-    def close(self) -> None:
-        """Ends the environments."""
-        self._unroller.close()
-
-
-class _Actor:
-    """A Ray actor: a thin shell around an `Unroller`."""
-
-    def __init__(
-        self,
-        make_unroller: MakeUnroller,
-        pack: Callable[[PyTree], PyTree],
-        seed: int,
-    ):
-        self._unroller = make_unroller(seed)
-        self._pack = pack
-
-    def started(self) -> None:
-        """Returns once the actor has a place and its environments."""
-
-    def unroll(self, params: PyTree, version: int) -> PyTree:
-        return self._pack(Collected(*self._unroller.unroll(params, version)))
-
-
-class _Request(NamedTuple):
-    slot: int
-    started: float  # seconds, monotonic
-
-
-class RayPool:
-    """Up to `count` Ray actors, each with some unrolls in flight and no more.
-
-    Every request carries the newest parameters. An actor that dies, is lost
-    with its node, raises, or takes longer than `timeout` seconds over an
-    unroll is replaced by a fresh one with other seeds, and counted. Those that
-    the cluster has no room for wait, at no cost to the others, and play as
-    soon as a node joins: that they wait is what an autoscaler acts on.
-
-    Args:
-      make_unroller: `seed offset -> Unroller`, run inside the actor.
-      count: actors.
-      cpus: of each, as Ray schedules them.
-      in_flight: unrolls asked of each actor at a time; bounds what waits in the
-        object store to count * in_flight unrolls.
-      timeout: seconds after which a silent actor counts as hung.
-      max_failures: failures of one actor in a row that end the run, while no
-        other delivers an unroll either. A lost node is one failure for each.
-      compression: of what crosses the object store.
-      env_vars: environment variables of the actors, set before they import
-        anything.
-    """
-
-    def __init__(
-        self,
-        make_unroller: MakeUnroller,
-        *,
-        count: int,
-        cpus: float = 1.0,
-        in_flight: int = 1,
-        timeout: float = 300.0,
-        max_failures: int = 10,
-        compression: Compression = COMPRESSIONS["none"],
-        env_vars: dict[str, str] | None = None,
-    ):
-        self._make_unroller = ray.put(make_unroller)
-        self._compression = compression
-        self._remote = ray.remote(_Actor).options(
-            num_cpus=cpus,
-            num_gpus=0,
-            max_restarts=0,
-            # Ray's head would keep a record of each of the last 100,000 calls.
-            enable_task_events=False,
-            runtime_env={"env_vars": env_vars or {}},
-        )
-        self._in_flight = in_flight
-        self._timeout = timeout
-        self._max_failures = max_failures
-        self._seeds = itertools.count()
-        self._actors: list[Any] = [None] * count
-        self._starting: dict[ray.ObjectRef, int] = {}  # slots
-        self._pending: dict[ray.ObjectRef, _Request] = {}
-        self._newest: tuple[Any, int] = (None, 0)
-        self._replaced = 0
-        self._failure = ""
-        self._failures: collections.Counter[int] = collections.Counter()
-        for slot in range(count):
-            self._start(slot)
-
-    def publish(self, params: PyTree, version: int) -> None:
-        """Puts a version into the object store, once for all actors."""
-        self._newest = ray.put(params), version
-
-    def collect(self) -> Collected:
-        """Waits for the next unroll of any actor and asks for another.
-
-        Raises:
-          PoolError: after `max_failures` failures of an actor in a row.
-        """
-        while True:
-            self._replace_hung()
-            # Unrolls first: who starts must not keep those waiting who play.
-            ready, _ = ray.wait(
-                [*self._pending, *self._starting],
-                num_returns=1,
-                timeout=self._patience(),
-            )
-            collected = self._take(ready[0]) if ready else None
-            if collected is not None:
-                return collected
-
-    def status(self) -> PoolStatus:
-        """Actors in the pool and how many were replaced so far."""
-        starting = len(self._starting)
-        return PoolStatus(
-            len(self._actors) - starting, starting, self._replaced
-        )
+        """How the actors are."""
 
     def failure(self) -> str:
         """Why an actor was last replaced; nothing if none was."""
-        return self._failure
 
     def tape(self) -> dict[str, np.ndarray]:
-        """None is kept: who plays when is not in our hands."""
-        return {}
+        """All that was done, where it can be played again; else nothing."""
 
     def replay(self, tape: dict[str, np.ndarray]) -> None:
-        """Actors start new games; there is no tape to play."""
-        del tape
+        """Plays a tape first."""
 
     def close(self) -> None:
-        """Ends all actors."""
-        self._pending.clear()
-        self._starting.clear()
-        for actor in self._actors:
-            ray.kill(actor)
-
-    def _start(self, slot: int) -> None:
-        # Replacements play other games than those that they replace.
-        seed = next(self._seeds)
-        self._actors[slot] = self._remote.remote(
-            self._make_unroller, self._compression.pack, seed
-        )
-        self._starting[self._actors[slot].started.remote()] = slot
-
-    def _take(self, ref: ray.ObjectRef) -> Collected | None:
-        """What is ready: an unroll, or an actor that has started or failed."""
-        request = self._pending.pop(ref, None)
-        slot = request.slot if request else self._starting.pop(ref)
-        try:
-            received = ray.get(ref)
-        except ray.exceptions.RayError as error:
-            self._replace(slot, error)
-            return None
-        if request is None:
-            for _ in range(self._in_flight):
-                self._submit(slot)
-            return None
-        self._failures.clear()
-        self._submit(slot)
-        return self._compression.unpack(received)
-
-    def _submit(self, slot: int) -> None:
-        ref = self._actors[slot].unroll.remote(*self._newest)
-        self._pending[ref] = _Request(slot, time.monotonic())
-
-    def _patience(self) -> float:
-        now = time.monotonic()
-        oldest = min((r.started for r in self._pending.values()), default=now)
-        return max(oldest + self._timeout - now, 0.1)
-
-    def _replace_hung(self) -> None:
-        overdue = time.monotonic() - self._timeout
-        late = [ref for ref, r in self._pending.items() if r.started < overdue]
-        if not late:
-            return
-        # What is done but not yet collected is late by no fault of its actor.
-        _, missing = ray.wait(
-            late, num_returns=len(late), timeout=0, fetch_local=False
-        )
-        for slot in {self._pending[ref].slot for ref in missing}:
-            self._replace(
-                slot, TimeoutError(f"no unroll within {self._timeout:g} s")
-            )
-
-    def _replace(self, slot: int, error: Exception) -> None:
-        self._failures[slot] += 1
-        if self._failures[slot] >= self._max_failures:
-            raise PoolError(
-                f"an actor failed, failures in a row: {self._failures[slot]}, "
-                f"and no other delivers; the last failure: {error}"
-            ) from error
-        self._replaced += 1
-        self._failure = _reason(error)
-        stale = [ref for ref, r in self._pending.items() if r.slot == slot]
-        for ref in stale:
-            del self._pending[ref]
-        ray.kill(self._actors[slot])
-        self._start(slot)
-
-
-def _reason(error: Exception) -> str:
-    """What an actor raised, or Ray says of its end; the first line of it."""
-    cause = getattr(error, "cause", None) or error
-    return ": ".join([type(cause).__name__, *str(cause).splitlines()[:1]])
+        """Ends the actors."""

@@ -17,6 +17,16 @@ class Spaces(NamedTuple):
     dtype: np.dtype
 
 
+class Spec(NamedTuple):
+    """What the agent and the learner need to know of a task."""
+
+    num_actions: int  # A
+    observation_shape: tuple[int, ...]  # [S * C, H, W] or any other
+    observation_dtype: Any
+    stack: int  # S frames stacked along the first axis; 1 without stacking
+    frames_per_step: int  # environment frames that one agent step takes
+
+
 def read(task: str, actions: Any, observations: Any) -> Spaces:
     """Reads a task's two spaces, Gymnasium's or any with their attributes.
 

@@ -9,10 +9,20 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-
-from actors.environment import FIRST
+import numpy as np
 
 PyTree = Any
+FIRST, MID, LAST = 0, 1, 2  # step types, as in dm_env
+
+
+class Step(NamedTuple):
+    """What `M` environments returned, in the order in which they were done."""
+
+    env_id: np.ndarray  # [M]
+    observation: np.ndarray  # [M, S * C, H, W]
+    step_type: np.ndarray  # [M]
+    reward: np.ndarray  # [M] raw
+    discount: np.ndarray  # [M] 0 after a game over (or life loss), else 1
 
 
 class Transition(NamedTuple):

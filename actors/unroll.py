@@ -7,9 +7,12 @@ import jax
 import numpy as np
 
 from actors.agent import Agent
-from actors.environment import FIRST, LAST, Environment, Step
+from actors.environment import Environment
 from actors.episode import Episode
 from actors.transition import (
+    FIRST,
+    LAST,
+    Step,
     Transition,
     Unroll,
     newest_frame,

@@ -22,7 +22,7 @@ import tyro
 from ray.cluster_utils import Cluster
 
 from actors.episode import Episode
-from actors.pool import RayPool
+from actors.ray_pool import RayPool
 from actors.transition import Unroll
 from actors.unroll import Unroller
 from benchmarks import results

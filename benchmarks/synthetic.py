@@ -3,8 +3,8 @@
 import envpool
 import numpy as np
 
-from actors.environment import MID, Spec
-from actors.transition import Transition, Unroll
+from actors.spaces import Spec
+from actors.transition import MID, Transition, Unroll
 
 ATARI = Spec(6, (4, 84, 84), np.dtype(np.uint8), stack=4, frames_per_step=4)
 

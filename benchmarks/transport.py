@@ -8,7 +8,7 @@ import ray
 
 from actors.compression import COMPRESSIONS
 from actors.episode import Episode
-from actors.pool import RayPool
+from actors.ray_pool import RayPool
 from actors.transition import Unroll
 from actors.unroll import Unroller
 from benchmarks import memory

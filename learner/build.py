@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from actors.agent import Agent
-from actors.environment import Spec
+from actors.spaces import Spec
 from learner import learner as learner_lib
 from learner.config import Config
 from learner.learner import Algorithm, Learner, MakeLoss

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 
 from actors import networks
 from actors.agent import Agent, make_agent
-from actors.environment import Environment, Spec
+from actors.environment import Environment
 from actors.evaluation import play
+from actors.spaces import Spec
 from actors.unroll import Unroller
 from learner.config import Config
 from learner.evaluator import Games

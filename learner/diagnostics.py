@@ -1,4 +1,4 @@
-"""What is told of a step beside what its updates say of themselves."""
+"""Metrics of a step as they are shown, computed where a line is due."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,21 +6,30 @@ from typing import Any
 import jax
 import numpy as np
 
+from learner.record.histogram import of_shares
 from meta.geometry import cosine
 
 _cosine = jax.jit(cosine)
 
 
-def told(
+def diagnose(
     metrics: Mapping[str, Any], before: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Metrics of a step as they are shown.
+    """What a step's metrics come to.
 
-    The meta-gradient becomes its norm for each self-tuned hyper-parameter and
-    the cosine between it and the step's before, which needs no place in a
-    checkpoint: it is missing once after a resume.
+    Importance ratios become their histogram. The meta-gradient becomes its
+    norm for each self-tuned hyper-parameter and the cosine between it and the
+    step's before, which needs no place in a checkpoint: it is missing once
+    after a resume.
+
+    Args:
+      metrics: of the step.
+      before: of the step before it; empty where there is none.
     """
     shown = jax.device_get(dict(metrics))
+    for name in ("inner", "bootstrap"):
+        if "rho" in shown.get(name, {}):
+            shown[name]["rho"] = of_shares(np.asarray(shown[name]["rho"]))
     if "meta" not in shown:
         return shown
     gradient = shown["meta"].pop("gradient")

@@ -10,10 +10,8 @@ import jax
 import numpy as np
 
 from actors.episode import Episode
-from actors.pool import LocalPool, RayPool
+from actors.pool import Pool
 from actors.transition import Unroll, columns, concatenate
-
-Pool = LocalPool | RayPool
 
 
 class Batch(NamedTuple):

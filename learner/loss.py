@@ -8,16 +8,13 @@ import jax.numpy as jnp
 import rlax
 from jax import lax
 
-from actors.environment import FIRST, LAST
 from actors.networks import Outputs
-from actors.transition import Transition, Unroll
-from learner.record.histogram import Histogram
+from actors.transition import FIRST, LAST, Transition, Unroll
 from learner.vtrace import leaky_vtrace
 from meta.matching import Prediction, kl_divergence
 from meta.update import Loss
 
 PyTree = Any
-_RATIOS = 20  # counts of the histogram of importance ratios
 # (params, observation [T+1, B, …], first [T+1, B], core_state) -> Outputs
 UnrollNetwork = Callable[..., Outputs]
 
@@ -54,7 +51,7 @@ class _Terms(NamedTuple):
     policy: jax.Array
     value: jax.Array
     entropy: jax.Array
-    ratio: jax.Array  # importance ratio, clipped at 1: no part, but told
+    ratio: jax.Array  # importance ratio, clipped at 1: no part, but a metric
 
 
 def actor_critic_loss(
@@ -85,7 +82,8 @@ def actor_critic_loss(
 
     Returns:
       `(params, meta_params, batch) -> (scalar, metrics)`, `batch` an `Unroll`
-      of stacked observations.
+      of stacked observations. Metrics are numbers of head 0, and `rho` `[T,
+      B]`, the clipped importance ratios; NaN where a step does not count.
     """
 
     def loss(params, meta_params, batch: Unroll):
@@ -112,7 +110,8 @@ def actor_critic_loss(
             "entropy": -jnp.mean(terms.entropy[..., 0]),
             "behaviour_kl": jnp.mean(kl),
             "masked": jnp.mean(1.0 - trusted),
-            "rho": _histogram(terms.ratio[..., 0], trusted),
+            # Each step's own, for a histogram where one is wanted.
+            "rho": jnp.where(trusted > 0, terms.ratio[..., 0], jnp.nan),
         }
         return reduce(total), metrics
 
@@ -186,11 +185,3 @@ def _head_terms(
         entropy=data.valid * negative_entropy,
         ratio=jnp.minimum(1.0, rho),
     )
-
-
-def _histogram(ratios: jax.Array, counted: jax.Array) -> Histogram:
-    """Of clipped ratios, those alone that count."""
-    counts, edges = jnp.histogram(
-        ratios, _RATIOS, range=(0.0, 1.0), weights=counted
-    )
-    return Histogram(counts, edges)

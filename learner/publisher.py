@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from learner.feed import Pool
+from actors.pool import Pool
 
 PyTree = Any
 

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from actors.pool import Pool
 from actors.transition import Unroll
 from learner import build, diagnostics, evaluator
 from learner.config import Config
 from learner.evaluator import Evaluator, Games
-from learner.feed import Batcher, Direct, Pool, Prefetch, Window
+from learner.feed import Batcher, Direct, Prefetch, Window
 from learner.multihost import Host, Word
 from learner.publisher import DirectPublisher, Publisher
 from learner.record.checkpoint import Checkpoints, NoCheckpoints
@@ -189,7 +190,7 @@ class Session:
         self._monitor.replaced(self._pool.failure())
         self._monitor.line(
             self._updates,
-            diagnostics.told(metrics, before),
+            diagnostics.diagnose(metrics, before),
             self._learner.hyperparams(self._state)._asdict(),
             self._heard.actors,
             self._heard.waiting,

@@ -10,11 +10,10 @@ import jax
 
 from actors.environment import spec
 from actors.episode import Episode
-from actors.pool import PoolError
+from actors.pool import Pool, PoolError
 from learner import build, build_acting, evaluator
 from learner.config import Config
 from learner.evaluator import Evaluation, Games
-from learner.feed import Pool
 from learner.multihost import Host
 from learner.record import config_file
 from learner.record.checkpoint import Checkpoints, NoCheckpoints

@@ -74,7 +74,7 @@ def fixed(update: Update, *, num_inner: int = 1) -> MetaLearner:
     ) -> tuple[MetaState, Metrics]:
         _check_length(window, num_inner)
         inner, metrics = _follow(update, state.inner, state.meta_params, window)
-        return state._replace(inner=inner), {"inner": _mean(metrics)}
+        return state._replace(inner=inner), {"inner": _summary(metrics)}
 
     return MetaLearner(init, step, window=num_inner, stride=num_inner)
 
@@ -119,7 +119,7 @@ def standard(
         value = objective(
             inner.params, first.params, meta_params, split.matching
         )
-        return value, ((inner, nothing), {"inner": _mean(metrics)})
+        return value, ((inner, nothing), {"inner": _summary(metrics)})
 
     return life(MetaLoss(begin, value, size, num_inner), meta_optimiser)
 
@@ -211,7 +211,7 @@ def bootstrapped(
         )
         ahead_by = {"distance": distance(bootstrap.params, inner.params)}
         told = {
-            "inner": _mean(metrics + more),
+            "inner": _summary(metrics + more),
             "bootstrap": plain_metrics | ahead_by,
         }
         return value, ((kept_inner, bootstrap.opt_state), told)
@@ -234,8 +234,14 @@ def _follow(
     return loop(body, state, batches)
 
 
-def _mean(metrics: list[Metrics]) -> Any:
-    return jax.tree.map(lambda *xs: jnp.mean(jnp.stack(xs), axis=0), *metrics)
+def _summary(metrics: list[Metrics]) -> Any:
+    """Of n updates: the mean of each number, arrays one by one `[n, …]`."""
+
+    def summarise(*xs: jax.Array) -> jax.Array:
+        stacked = jnp.stack(xs)
+        return stacked if stacked.ndim > 1 else jnp.mean(stacked)
+
+    return jax.tree.map(summarise, *metrics)
 
 
 def _check_length(window: Sequence[Batch], size: int) -> None:

@@ -30,7 +30,7 @@ COMMAND_LINE = "experiments.command.main"
 # The mathematics knows nothing of Atari, Ray or one network library.
 FOREIGN_TO_META = {"envpool", "haiku", "ray"}
 RAY = {
-    "actors.pool",
+    "actors.ray_pool",
     "experiments.command.train",
     "experiments.cluster.connection",
     "experiments.cluster.learner_hosts",
@@ -206,7 +206,7 @@ def test_violation_is_found(name, source):
     [
         ("meta.bootstrap", "import jax\nfrom meta import matching"),
         ("meta.bootstrap", "from . import matching"),
-        ("actors.pool", "import ray"),
+        ("actors.ray_pool", "import ray"),
         ("actors.agent", "import haiku\nfrom actors import networks"),
         ("learner.learner", "import actors.agent, meta.bootstrap"),
         ("learner.feed", "import raylib"),

@@ -57,7 +57,7 @@ def make_run(config: Config, index: int, meet: Callable[[Any], Any]) -> Any:
       meet: as in `learner.multihost.Host`.
     """
     from actors.compression import COMPRESSIONS
-    from actors.pool import RayPool
+    from actors.ray_pool import RayPool
     from learner.build_acting import build_unroller, play_games
     from learner.multihost import Host
     from learner.train import Run

@@ -61,7 +61,7 @@ def _train_here(
         processes.learner_variables(config), "experiments.command.main"
     )
     stop_on_signals(stop)
-    from actors.pool import LocalPool
+    from actors.local_pool import LocalPool
     from learner.build_acting import build_unroller, play_games
     from learner.train import Run
 

@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw
 
 from actors.agent import Agent, AgentOutput
 from actors.compression import COMPRESSIONS
-from actors.environment import FIRST, LAST, Environment, Step
+from actors.environment import Environment
 from actors.evaluation import play
+from actors.transition import FIRST, LAST, Step
 
 PyTree = Any
 _ZLIB = COMPRESSIONS["zlib"]

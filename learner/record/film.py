@@ -4,8 +4,8 @@ import imageio.v3
 import numpy as np
 
 from actors.agent import AgentOutput
-from actors.environment import LAST, Spec, Step
-from actors.transition import newest_frame
+from actors.spaces import Spec
+from actors.transition import LAST, Step, newest_frame
 
 _PICTURES = 150
 _MILLISECONDS = 200  # of each: half a minute in all

@@ -7,7 +7,7 @@ import pytest
 
 from actors import networks
 from actors.agent import make_agent
-from actors.environment import Spec
+from actors.spaces import Spec
 
 KEY = jax.random.key(3)
 SPEC = Spec(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from actors import custom
-from actors.environment import FIRST, LAST, MID, Environment, check_task, spec
+from actors.environment import Environment, check_task, spec
+from actors.transition import FIRST, LAST, MID
 
 
 class Space:

@@ -9,7 +9,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from actors.pool import PoolStatus, RayPool
+from actors.pool import PoolStatus
+from actors.ray_pool import RayPool
 
 pytestmark = [
     pytest.mark.ray,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from actors import environment as environment_lib
-from actors.environment import FIRST, LAST, MID, Environment
+from actors.environment import Environment
+from actors.transition import FIRST, LAST, MID
 
 ATARI_57 = """
 Alien Amidar Assault Asterix Asteroids Atlantis BankHeist BattleZone BeamRider

@@ -18,9 +18,12 @@ import ray
 from actors import pool as pool_lib
 from actors.agent import make_agent
 from actors.compression import COMPRESSIONS
-from actors.environment import LAST, Environment, spec
+from actors.environment import Environment, spec
+from actors.local_pool import LocalPool
 from actors.networks import ActorCritic, mlp
-from actors.pool import Collected, LocalPool, PoolStatus, RayPool
+from actors.pool import Collected, PoolStatus
+from actors.ray_pool import RayPool
+from actors.transition import LAST
 from actors.unroll import Unroller
 
 MIB = 2**20

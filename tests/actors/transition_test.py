@@ -7,8 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actors.environment import FIRST, LAST, MID, Environment
+from actors.environment import Environment
 from actors.transition import (
+    FIRST,
+    LAST,
+    MID,
     Transition,
     Unroll,
     columns,

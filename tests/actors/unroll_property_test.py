@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.environment import FIRST, LAST, MID, Step
 from actors.episode import Episode
+from actors.transition import FIRST, LAST, MID, Step
 from actors.unroll import Unroller
 from tests.actors.unroll_test import Scripted
 

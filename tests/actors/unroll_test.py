@@ -13,8 +13,10 @@ import pytest
 
 from actors import networks
 from actors.agent import Agent, AgentOutput, make_agent
-from actors.environment import FIRST, LAST, MID, Environment, Spec, Step
+from actors.environment import Environment
 from actors.episode import Episode
+from actors.spaces import Spec
+from actors.transition import FIRST, LAST, MID, Step
 from actors.unroll import Unroller
 
 

@@ -6,8 +6,9 @@ import imageio.v3
 import numpy as np
 import pytest
 
-from actors.environment import FIRST, LAST, MID, Spec, Step
-from learner.diagnostics import told
+from actors.spaces import Spec
+from actors.transition import FIRST, LAST, MID, Step
+from learner.diagnostics import diagnose
 from learner.record.film import Film
 from learner.record.histogram import of_whole
 
@@ -17,22 +18,31 @@ def a_step(gradient):
 
 
 def test_successive_meta_gradients_are_compared():
-    meta = told(a_step([3.0, 4.0]), a_step([4.0, -3.0]))["meta"]
+    meta = diagnose(a_step([3.0, 4.0]), a_step([4.0, -3.0]))["meta"]
     assert meta["gradient_norms"] == {"a": 5.0}
     np.testing.assert_allclose(meta["gradient_cosine"], 0.0, atol=1e-7)
-    meta = told(a_step([3.0, 4.0]), a_step([0.0, 2.0]))["meta"]
+    meta = diagnose(a_step([3.0, 4.0]), a_step([0.0, 2.0]))["meta"]
     np.testing.assert_allclose(meta["gradient_cosine"], 0.8)
 
 
 def test_the_first_meta_gradient_has_none_before():
-    meta = told(a_step([1.0]), {})["meta"]
+    meta = diagnose(a_step([1.0]), {})["meta"]
     assert meta == {"loss": 2.0, "gradient_norms": {"a": 1.0}}
 
 
 def test_impala_has_no_meta_gradient():
-    assert told({"inner": {"loss": 1.0}}, {"inner": {"loss": 2.0}}) == {
+    assert diagnose({"inner": {"loss": 1.0}}, {"inner": {"loss": 2.0}}) == {
         "inner": {"loss": 1.0}
     }
+
+
+def test_importance_ratios_become_a_histogram_of_those_that_count():
+    rho = np.array([[0.0, 0.26, np.nan], [1.0, 0.24, np.nan]])
+    counts, edges = diagnose({"inner": {"rho": rho[None]}}, {})["inner"]["rho"]
+    expected = np.zeros(20)
+    expected[[0, 4, 5, 19]] = 1  # 1 belongs to the last part
+    np.testing.assert_array_equal(counts, expected)
+    np.testing.assert_allclose(edges, np.linspace(0, 1, 21))
 
 
 def test_whole_numbers_have_counts_of_their_own():

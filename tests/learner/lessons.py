@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from actors.environment import FIRST, LAST, MID
 from actors.networks import Outputs
-from actors.transition import Transition, Unroll
+from actors.transition import FIRST, LAST, MID, Transition, Unroll
 from learner.loss import Hyperparams, actor_critic_loss
 
 T, B, H, A, F = 6, 5, 3, 4, 5  # F numbers in an observation
@@ -165,7 +164,7 @@ def loss_by_hand(
     t, fixed = batch.transitions, constant or outputs
     pi, mu = softmax(outputs.logits), softmax(t.logits)
     fixed_pi = softmax(fixed.logits)
-    counts = np.zeros(20)
+    ratios = np.full((T, B), np.nan)
     terms = np.zeros((3, T, B, H))  # policy, value, entropy
     kl, masked = np.zeros((T, B)), np.zeros((T, B))
     for b in range(B):
@@ -198,8 +197,8 @@ def loss_by_hand(
                 )
                 next_target = v + error
                 if not masked[s, b]:
-                    if i == 0:  # of twenty parts of [0, 1]; 1 in the last
-                        counts[min(int(20 * capped), 19)] += 1
+                    if i == 0:
+                        ratios[s, b] = capped
                     p, gap = pi[s, b, i], v + error - outputs.values[s, b, i]
                     terms[:, s, b, i] = (
                         -np.log(p[a]) * advantage,
@@ -214,6 +213,6 @@ def loss_by_hand(
         "entropy": -terms[2, ..., 0].mean(),
         "behaviour_kl": kl.mean(),
         "masked": masked.mean(),
-        "rho": counts,
+        "rho": ratios,
     }
     return total, metrics

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from actors.environment import FIRST, LAST, MID, Spec
-from actors.transition import Transition, Unroll
+from actors.spaces import Spec
+from actors.transition import FIRST, LAST, MID, Transition, Unroll
 from learner import build, build_acting
 from learner.config import (
     Config,
