@@ -42,7 +42,8 @@ def load(task: str) -> Callable[..., Any]:
             name, _modules_here() if f"{name}.".startswith(lacking) else ()
         )
         raise TaskError(
-            f"task {task!r}: {name!r} cannot be imported ({_said(error)}){near}"
+            f"task {task!r}: {name!r} cannot be imported "
+            f"({_reason(error)}){near}"
         ) from error
     make = getattr(module, attribute, None)
     if not callable(make):
@@ -62,34 +63,34 @@ def read_spaces(task: str) -> Spaces:
       TaskError: if it cannot be imported, made, reset or stepped.
     """
     try:
-        copies = Copies(task, num_envs=1, batch_size=1, seed=0)
-        copies.async_reset()
-        *_, info = copies.recv()
-        copies.send(np.zeros(1, np.int32), info["env_id"])
-        copies.recv()
-        copies.close()
+        envs = VectorEnvironment(task, num_envs=1, batch_size=1, seed=0)
+        envs.async_reset()
+        *_, info = envs.recv()
+        envs.send(np.zeros(1, np.int32), info["env_id"])
+        envs.recv()
+        envs.close()
     except TaskError:
         raise
     except Exception as error:  # whatever their code raises
         raise TaskError(
-            f"task {task!r} cannot be played ({_said(error)}): it has to be "
+            f"task {task!r} cannot be played ({_reason(error)}): it has to be "
             "made without arguments, reset and stepped as Gymnasium's are"
         ) from error
-    return copies.spaces
+    return envs.spaces
 
 
-class Copies:
-    """Copies of an environment, stepped in turn.
+class VectorEnvironment:
+    """Environments of one kind, stepped in turn.
 
     As EnvPool, it resets on the step after the last one of an episode, and
     ignores the action of that step.
 
     Args:
       task: `package.module:make`.
-      num_envs: copies.
-      batch_size: copies that `recv` steps.
-      seed: copy i is first reset with seed + i, later without a seed: its
-        random numbers go on.
+      num_envs: environments.
+      batch_size: environments that `recv` steps.
+      seed: environment i is first reset with seed + i, later without a seed:
+        its random numbers go on.
       num_threads: EnvPool's; here there is one.
       render_mode: given to `make` where it takes one.
     """
@@ -123,32 +124,32 @@ class Copies:
         self._turns: collections.deque[tuple[int, int]] = collections.deque()
 
     def async_reset(self) -> None:
-        """Every copy is to be reset."""
-        self._turns.extend((copy, 0) for copy in range(len(self._envs)))
+        """Every environment is to be reset."""
+        self._turns.extend((index, 0) for index in range(len(self._envs)))
 
     def send(self, action: np.ndarray, env_id: np.ndarray) -> None:
-        """The copies `env_id` are to step with `action`, both `[M]`."""
+        """The environments `env_id` are to step with `action`, both `[M]`."""
         self._turns.extend(zip(env_id.tolist(), action.tolist(), strict=True))
 
     def recv(self) -> tuple[Any, ...]:
-        """Steps the next M = `batch_size` copies.
+        """Steps the next M = `batch_size` environments.
 
         Returns:
           Observations `[M, …]`, rewards, terminated and truncated `[M]`, and a
           dictionary of `env_id` and `elapsed_step` `[M]`, 0 after a reset.
         """
         turns = [self._turns.popleft() for _ in range(self._batch_size)]
-        told = [self._step(copy, action) for copy, action in turns]
-        env_id = np.array([copy for copy, _ in turns])
+        steps = [self._step(index, action) for index, action in turns]
+        env_id = np.array([index for index, _ in turns])
         info = {"env_id": env_id, "elapsed_step": self._elapsed[env_id]}
-        return *map(np.array, zip(*told, strict=True)), info
+        return *map(np.array, zip(*steps, strict=True)), info
 
     def render(self, env_ids: Sequence[int]) -> np.ndarray:
         """Pictures `[N, H, W, 3]`; RuntimeError where there are none."""
         try:
             pictures = np.array([self._envs[n].render() for n in env_ids])
         except Exception as error:  # whatever their code raises
-            raise RuntimeError(f"no pictures ({_said(error)})") from error
+            raise RuntimeError(f"no pictures ({_reason(error)})") from error
         if pictures.ndim != 4 or pictures.shape[-1] != 3:
             raise RuntimeError(f"pictures have the shape {pictures.shape}")
         return pictures
@@ -159,20 +160,20 @@ class Copies:
             getattr(env, "close", lambda: None)()
 
     def _step(
-        self, copy: int, action: int
+        self, index: int, action: int
     ) -> tuple[np.ndarray, float, bool, bool]:
-        env = self._envs[copy]
-        if self._over[copy]:
-            observation, _ = env.reset(seed=self._seeds[copy])
+        env = self._envs[index]
+        if self._over[index]:
+            observation, _ = env.reset(seed=self._seeds[index])
             reward, terminated, truncated = 0.0, False, False
-            self._seeds[copy] = None
-            self._elapsed[copy] = 0
+            self._seeds[index] = None
+            self._elapsed[index] = 0
         else:
             observation, reward, terminated, truncated, _ = env.step(
                 self._first_action + action
             )
-            self._elapsed[copy] += 1
-        self._over[copy] = terminated or truncated
+            self._elapsed[index] += 1
+        self._over[index] = terminated or truncated
         return (
             self._array(observation),
             float(reward),
@@ -217,6 +218,6 @@ def _near(name: str, names: Iterable[str]) -> str:
     return f"; nearest: {close[0]}" if close else ""
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """The kind of an error and the first line of what it says."""
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])

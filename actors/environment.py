@@ -62,15 +62,15 @@ def spec(task: str, protocol: str) -> Spec:
 
 
 class Environment:
-    """`num_envs` copies of a task, of which `batch_size` are awaited at a time.
+    """`num_envs` environments of a task, `batch_size` awaited at a time.
 
     Args:
       task: EnvPool's name, such as `Pong-v5`, or `package.module:make`.
       protocol: a key of `PROTOCOLS`; only Atari games read it.
-      num_envs: copies.
-      batch_size: copies that `recv` waits for; `num_envs` for lock-step.
+      num_envs: environments.
+      batch_size: environments that `recv` waits for; `num_envs` for lock-step.
       num_threads: EnvPool's threads.
-      seed: copy i is seeded with seed + i.
+      seed: environment i is seeded with seed + i.
       pictures: keep what `pictures` shows.
     """
 
@@ -94,7 +94,7 @@ class Environment:
         self._lives = np.zeros(num_envs, np.int32)
         # Two functions with one face.
         own = custom.is_custom(task)
-        make: Any = custom.Copies if own else envpool.make_gymnasium
+        make: Any = custom.VectorEnvironment if own else envpool.make_gymnasium
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gymnasium warns of its own casts
             self._pool = make(
@@ -109,11 +109,11 @@ class Environment:
             _ = self._pool.observation_space  # made, and warned of, once
 
     def reset(self) -> None:
-        """Starts all copies; the first observations come from `recv`."""
+        """Starts all environments; the first observations come from `recv`."""
         self._pool.async_reset()
 
     def recv(self) -> Step:
-        """Waits for `batch_size` copies."""
+        """Waits for `batch_size` environments."""
         observation, reward, terminated, truncated, info = self._pool.recv()
         env_id = info["env_id"]
         step_type = np.where(info["elapsed_step"] == 0, FIRST, MID)
@@ -133,12 +133,14 @@ class Environment:
         )
 
     def send(self, action: np.ndarray, env_id: np.ndarray) -> None:
-        """Steps the copies `env_id` with `action`, both `[M]`."""
+        """Steps the environments `env_id` with `action`, both `[M]`."""
         self._pool.send(action, env_id)
 
     def pictures(self) -> np.ndarray | None:
-        """What a person would see of every copy now, `[num_envs, H, W, 3]`;
-        None where the task has no pictures."""
+        """What a person would see of every environment now.
+
+        `[num_envs, H, W, 3]`; None where the task has no pictures.
+        """
         try:
             return self._pool.render(env_ids=list(range(self.num_envs)))
         except RuntimeError:

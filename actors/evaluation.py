@@ -26,20 +26,21 @@ def play(
     seed: int,
     watch: Callable[[Step, AgentOutput], None] = nobody,
 ) -> list[Episode]:
-    """Plays one whole game in every copy of a lock-step environment.
+    """Plays one whole game in each of the lock-step environments.
 
-    One game per copy, not the first n to end: short games would be favoured.
+    One game per environment, not the first n to end: short games would be
+    favoured.
 
     Args:
       environment: with batch_size = num_envs.
       agent: how to act; actions are sampled, as in training.
       params: of the agent.
       seed: of the actions.
-      watch: is told of every step, in the order of the copies, and of what the
-        agent did there.
+      watch: is told of every step, in the order of the environments, and of
+        what the agent did there.
 
     Returns:
-      An `Episode` per copy, unclipped, over all lives.
+      An `Episode` per environment, unclipped, over all lives.
     """
     count = environment.num_envs
     key, policy = jax.random.key(seed), jax.jit(agent.step)

@@ -41,9 +41,9 @@ class Transition(NamedTuple):
 
 
 class Unroll(NamedTuple):
-    """Columns of T + 1 overlapping steps: what crosses the object store.
+    """Trajectories of T + 1 overlapping steps: what crosses the object store.
 
-    The last step of a column is the first of the next one of its environment.
+    The last step of a trajectory is the first of its environment's next one.
     """
 
     transitions: Transition  # [T+1, B, …], single frames
@@ -68,8 +68,8 @@ def concatenate(unrolls: list[Unroll], xp: Any) -> Unroll:
     return Unroll(transitions, *others)
 
 
-def columns(unroll: Unroll, index: Any) -> Unroll:
-    """Picks columns by a slice or by indices along B."""
+def take(unroll: Unroll, index: Any) -> Unroll:
+    """Picks trajectories by a slice or by indices along B."""
     transitions = jax.tree.map(lambda x: x[:, index], unroll.transitions)
     others = jax.tree.map(lambda x: x[index], unroll[1:])
     return Unroll(transitions, *others)
@@ -115,6 +115,6 @@ def restack(
     reset = jax.lax.cummax(reset, axis=0)
     slots = [jnp.maximum(time - age, reset) for age in reversed(range(stack))]
     index = jnp.stack(slots, axis=2) + (stack - 1)  # [T+1, B, S]
-    column = jnp.arange(batch)[None, :, None]
-    stacked = history[index, column]  # [T+1, B, S, C, …]
+    trajectory = jnp.arange(batch)[None, :, None]
+    stacked = history[index, trajectory]  # [T+1, B, S, C, …]
     return stacked.reshape(steps, batch, stack * channels, *rest)

@@ -34,16 +34,16 @@ class _Act(NamedTuple):
 class Unroller:
     """Plays with given parameters and cuts the games into unrolls.
 
-    Copies that are done first are stepped first, so that none waits for the
-    slowest; every copy fills a column of its own, in its own order. A column
-    may begin under one version of the parameters and end under the next: the
-    behaviour logits travel with each step and correct for it.
+    Environments that are done first are stepped first, so that none waits for
+    the slowest; each fills a trajectory of its own, in its own order. A
+    trajectory may begin under one version of the parameters and end under the
+    next: the behaviour logits travel with each step and correct for it.
 
     Args:
       environment: where to act.
       agent: how to act.
       unroll_length: T.
-      columns: B, columns per unroll.
+      trajectories: B, trajectories per unroll.
       seed: of the actions.
       tape: remember all that was done, so that a new process can play it
         again: EnvPool cannot save its emulators. Only for lock-step
@@ -56,7 +56,7 @@ class Unroller:
         agent: Agent,
         *,
         unroll_length: int,
-        columns: int,
+        trajectories: int,
         seed: int,
         tape: bool = False,
     ):
@@ -65,7 +65,7 @@ class Unroller:
         self._environment = environment
         self._spec = environment.spec
         self._length = unroll_length
-        self._columns = columns
+        self._trajectories = trajectories
         self._key = jax.random.key(seed)
         self._policy = jax.jit(_act(agent))
         self._tape: list[_Act] | None = [] if tape else None
@@ -85,9 +85,9 @@ class Unroller:
         )
         older = (shape[0] - frame[0], *shape[1:])
         self._stack = np.zeros((count, *older), self._spec.observation_dtype)
-        # The recurrent state now, and as it was before each column's row 0.
+        # The recurrent state now, and as it was before each trajectory's row 0.
         self._core = jax.tree.map(np.array, agent.initial_state(count))
-        self._column_core = jax.tree.map(np.copy, self._core)
+        self._trajectory_core = jax.tree.map(np.copy, self._core)
         self._version = np.zeros(count, np.int32)
         self._filled = np.zeros(count, np.int64)
         self._returns = np.zeros(count, np.float64)
@@ -98,7 +98,7 @@ class Unroller:
     def unroll(
         self, params: PyTree, version: int
     ) -> tuple[Unroll, list[Episode]]:
-        """Acts until B columns are full, or more that fill at once.
+        """Acts until B trajectories are full, or more that fill at once.
 
         Returns:
           The unroll, and the games that ended meanwhile.
@@ -106,13 +106,13 @@ class Unroller:
         params = jax.device_put(params)
         done: list[Unroll] = []
         episodes: list[Episode] = []
-        while len(done) < self._columns:
+        while len(done) < self._trajectories:
             step = self._environment.recv()
             act = self._act(params, version, step)
             self._environment.send(act.action, step.env_id)
             episodes += self._count(step)
             done += self._record(step, act)
-        return _stack_columns(done), episodes
+        return _stack_trajectories(done), episodes
 
     def tape(self) -> dict[str, np.ndarray]:
         """All that was done so far, by name, one row per step."""
@@ -160,7 +160,7 @@ class Unroller:
         return jax.tree.map(np.asarray, act)
 
     def _record(self, step: Step, act: _Act) -> list[Unroll]:
-        """Writes a step into its columns; returns the columns it filled."""
+        """Writes a step into its trajectories; returns those that it filled."""
         ids, at = step.env_id, self._filled[step.env_id]
         row = Transition(
             newest_frame(step.observation, self._spec.stack),
@@ -174,8 +174,8 @@ class Unroller:
             rows[ids, at] = values
         self._filled[ids] += 1
         full = self._filled[ids] == self._length + 1
-        columns = [self._column(env) for env in ids[full]]
-        # The last step of a full column is the first of the next one.
+        trajectories = [self._trajectory(env) for env in ids[full]]
+        # The last step of a full trajectory is the first of the next one.
         for rows in self._rows:
             rows[ids[full], 0] = rows[ids[full], self._length]
         self._filled[ids[full]] = 1
@@ -183,15 +183,15 @@ class Unroller:
         older = older_frames(step.observation, self._spec.stack)
         self._stack[ids[begins]] = older[begins]
         self._version[ids[begins]] = act.version
-        _put(self._column_core, ids[begins], _pick(self._core, ids[begins]))
+        _put(self._trajectory_core, ids[begins], _pick(self._core, ids[begins]))
         _put(self._core, ids, act.core_state)
-        return columns
+        return trajectories
 
-    def _column(self, env: int) -> Unroll:
+    def _trajectory(self, env: int) -> Unroll:
         return Unroll(
             Transition(*(rows[env].copy() for rows in self._rows)),
             self._stack[env].copy(),
-            jax.tree.map(np.copy, _pick(self._column_core, env)),
+            jax.tree.map(np.copy, _pick(self._trajectory_core, env)),
             self._version[env],
         )
 
@@ -236,7 +236,9 @@ def _stack(trees: list[Any], axis: int = 0) -> Any:
     return jax.tree.map(lambda *xs: np.stack(xs, axis=axis), *trees)
 
 
-def _stack_columns(done: list[Unroll]) -> Unroll:
-    """B columns `[T+1, …]` to one unroll `[T+1, B, …]`."""
-    transitions = _stack([column.transitions for column in done], axis=1)
-    return Unroll(transitions, *_stack([column[1:] for column in done]))
+def _stack_trajectories(done: list[Unroll]) -> Unroll:
+    """B trajectories `[T+1, …]` to one unroll `[T+1, B, …]`."""
+    transitions = _stack(
+        [trajectory.transitions for trajectory in done], axis=1
+    )
+    return Unroll(transitions, *_stack([trajectory[1:] for trajectory in done]))

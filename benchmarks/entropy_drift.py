@@ -10,7 +10,7 @@ weight would feel there. No schedule is learned and no context seen.
 Why it can point up for good, we think: z, the policy's logits, wander around
 their mean under the noise of their updates. A learned update pulls z_1 down by
 about Theta F z_0 for every unit of the weight, and the L - 1 further learned
-updates lead from z_1 to z_L. Over a life in balance the mean of
+updates lead from z_1 to z_L. Over a lifetime in balance the mean of
 <z_0, z_L - z_1> is the fall of z's autocovariance, negative whatever the cause:
 bootstrapping from them asks for more entropy, the more of them and the noisier,
 the more. Only the last update, along the plain objective, asks for less.
@@ -34,7 +34,7 @@ from experiments.cluster import processes
 from experiments.gridworld.build import actor_critic_agent, build_world
 from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 from experiments.gridworld.context import no_context
-from experiments.gridworld.lifetime import Life, make_life
+from experiments.gridworld.lifetime import Lifetime, make_lifetime
 from experiments.gridworld.schedule import Schedule
 from experiments.gridworld.study import lane_sharding
 from experiments.gridworld.variants import Variant
@@ -95,7 +95,7 @@ def _summing() -> optax.GradientTransformation:
     )
 
 
-def _life(options: Options, length: int, logit: jax.Array) -> Life:
+def _lifetime(options: Options, length: int, logit: jax.Array) -> Lifetime:
     config = GridworldConfig(ac=options.ac)
     variant = Variant("ac", "bmg", K=1, L=length)
     frozen = Schedule(lambda key: logit, lambda w, context: jax.nn.sigmoid(w))
@@ -103,7 +103,7 @@ def _life(options: Options, length: int, logit: jax.Array) -> Life:
         config, variant, jnp.zeros(()), frozen, _summing()
     )
     world, context = build_world(config), no_context()
-    return make_life(agent, world, context, frozen.init, memory=memory)
+    return make_lifetime(agent, world, context, frozen.init, memory=memory)
 
 
 def _measure(options: Options, length: int) -> Drift:
@@ -111,13 +111,13 @@ def _measure(options: Options, length: int) -> Drift:
     logits = jnp.log(weights / (1.0 - weights))
     seeds = jnp.tile(jnp.arange(options.seeds), len(options.weights))
     phase_steps = GridworldConfig().world.period // _PHASES
-    meta_steps = phase_steps // _life(options, length, logits[0]).steps
+    meta_steps = phase_steps // _lifetime(options, length, logits[0]).steps
 
     def init(logit, key):
-        return _life(options, length, logit).init(key)
+        return _lifetime(options, length, logit).init(key)
 
     def phase(state, logit):
-        step = _life(options, length, logit).step
+        step = _lifetime(options, length, logit).step
         return jax.lax.scan(
             lambda state, _: step(state), state, length=meta_steps
         )

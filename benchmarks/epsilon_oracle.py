@@ -25,7 +25,7 @@ from experiments.cluster import processes
 from experiments.gridworld.build import build_world, q_lambda_agent
 from experiments.gridworld.config import GridworldConfig, QLambdaConfig
 from experiments.gridworld.context import Context, no_context
-from experiments.gridworld.lifetime import Life, make_life
+from experiments.gridworld.lifetime import Lifetime, make_lifetime
 from experiments.gridworld.schedule import Schedule
 from experiments.gridworld.study import lane_sharding
 from experiments.gridworld.variants import Variant
@@ -86,7 +86,9 @@ def _clock(period: int) -> Context:
     )
 
 
-def _life(options: Options, spike: jax.Array, epsilon: jax.Array) -> Life:
+def _lifetime(
+    options: Options, spike: jax.Array, epsilon: jax.Array
+) -> Lifetime:
     config = GridworldConfig(q=options.q)
     oracle = _oracle(spike, epsilon)
     agent, memory = q_lambda_agent(
@@ -97,7 +99,7 @@ def _life(options: Options, spike: jax.Array, epsilon: jax.Array) -> Life:
         optax.identity(),
     )
     world, clock = build_world(config), _clock(config.world.period)
-    return make_life(agent, world, clock, oracle.init, memory=memory)
+    return make_lifetime(agent, world, clock, oracle.init, memory=memory)
 
 
 def _measure(options: Options, lanes: list) -> np.ndarray:
@@ -108,10 +110,10 @@ def _measure(options: Options, lanes: list) -> np.ndarray:
     steps = GridworldConfig().world.period // _PHASES
 
     def init(spike, epsilon, key):
-        return _life(options, spike, epsilon).init(key)
+        return _lifetime(options, spike, epsilon).init(key)
 
     def phase(state, spike, epsilon):
-        step = _life(options, spike, epsilon).step
+        step = _lifetime(options, spike, epsilon).step
         return jax.lax.scan(lambda state, _: step(state), state, length=steps)
 
     devices = jax.devices()

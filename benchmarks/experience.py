@@ -96,7 +96,7 @@ def actor_rows(config: Config, seconds: float) -> Iterator[Row]:
     unroller = build_acting.build_unroller(config, 0)
     task = spec(config.task, config.environment.protocol)
     params = build_acting.build_agent(config, task).init(jax.random.key(0))
-    steps = config.learner.unroll_length * config.actors.columns
+    steps = config.learner.unroll_length * config.actors.trajectories
     rate = steps * per_second(
         lambda: unroller.unroll(params, 0), seconds, warm_up=3
     )

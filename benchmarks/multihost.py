@@ -35,7 +35,7 @@ class HostsConfig:
     algorithm: Algorithm = "bmg"
     # As in NetworkConfig.
     torso: str = "nature"
-    # Columns of all hosts together, of twenty steps.
+    # Trajectories of all hosts together, of twenty steps.
     batch: int = 32
     # Every layout is measured once in each round.
     rounds: int = 3

@@ -44,8 +44,8 @@ class ScalingConfig:
     seconds: float = 20.0
     # Seconds that each actor takes over an unroll, without a core.
     unroll_seconds: float = 0.4
-    # Columns of each unroll, and of each batch.
-    columns: int = 8
+    # Trajectories of each unroll, and of each batch.
+    trajectories: int = 8
     # K + L, batches of a window; each step consumes one.
     window: int = 2
     # MiB of the parameters that are published after each step.
@@ -93,7 +93,7 @@ def measure(nodes: int, options: ScalingConfig) -> Measured:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
-    unroll = random_unroll(options.columns, length=_LENGTH)
+    unroll = random_unroll(options.trajectories, length=_LENGTH)
     pool = RayPool(
         lambda offset: Timed(unroll, options.unroll_seconds),
         count=nodes,
@@ -113,7 +113,7 @@ def _consume(pool: RayPool, nodes: int, options: ScalingConfig) -> Measured:
     while pool.status().starting:
         pool.collect()
     batcher = Batcher(
-        pool, online=options.columns, mix=_as_it_is, place=_as_it_is
+        pool, online=options.trajectories, mix=_as_it_is, place=_as_it_is
     )
     never = threading.Event()
     source = Prefetch(batcher.next, 1)
@@ -144,8 +144,8 @@ def _measured(
     lags: list[np.ndarray],
     options: ScalingConfig,
 ) -> Measured:
-    frames = updates * options.columns * _LENGTH * _FRAMES / elapsed
-    alone = options.columns * _LENGTH * _FRAMES / options.unroll_seconds
+    frames = updates * options.trajectories * _LENGTH * _FRAMES / elapsed
+    alone = options.trajectories * _LENGTH * _FRAMES / options.unroll_seconds
     lag = np.concatenate(lags)
     return Measured(
         nodes=nodes,

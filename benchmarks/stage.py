@@ -48,7 +48,7 @@ class BenchConfig:
     e2e_seconds: float = 60.0
     # Times that every learner step is taken.
     rounds: int = 9
-    # Columns of 20 steps in the learner's batch.
+    # Trajectories of 20 steps in the learner's batch.
     batch: int = 16
     # Inner and bootstrap updates of BMG, each K.L.
     pairs: tuple[str, ...] = ("1.1", "1.4", "1.16", "2.2")
@@ -111,7 +111,7 @@ def _rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
     if name == "transport":
         from benchmarks.transport import transport_rows
 
-        return transport_rows(options.stubs, ours.actors.columns, seconds)
+        return transport_rows(options.stubs, ours.actors.trajectories, seconds)
     if name == "learner":
         from benchmarks.learner_step import learner_rows
 

@@ -10,17 +10,17 @@ ATARI = Spec(6, (4, 84, 84), np.dtype(np.uint8), stack=4, frames_per_step=4)
 
 
 def random_unroll(
-    columns: int, *, length: int = 20, stacked: bool = False
+    trajectories: int, *, length: int = 20, stacked: bool = False
 ) -> Unroll:
-    """B columns of one long game: `[T+1, B, …]`.
+    """B trajectories of one long game: `[T+1, B, …]`.
 
     Args:
-      columns: B.
+      trajectories: B.
       length: T.
       stacked: send whole stacks, as EnvPool gives them.
     """
     rng = np.random.default_rng(0)
-    rows = (length + 1, columns)
+    rows = (length + 1, trajectories)
     stack, height, width = ATARI.observation_shape
     channels = stack if stacked else 1
     transitions = Transition(
@@ -31,29 +31,29 @@ def random_unroll(
         rng.integers(0, ATARI.num_actions, rows, np.int32),
         rng.normal(size=(*rows, ATARI.num_actions)).astype(np.float32),
     )
-    shape = (columns, 0 if stacked else stack - 1, height, width)
+    shape = (trajectories, 0 if stacked else stack - 1, height, width)
     older = rng.integers(0, 256, shape, np.uint8)
-    return Unroll(transitions, older, (), np.zeros(columns, np.int32))
+    return Unroll(transitions, older, (), np.zeros(trajectories, np.int32))
 
 
 def with_frames_of(unroll: Unroll, game: str) -> Unroll:
-    """The same columns, their frames those of real, random play.
+    """The same trajectories, their frames those of real, random play.
 
     Args:
       unroll: of single frames.
       game: an EnvPool task.
     """
     transitions = unroll.transitions
-    length, columns = transitions.reward.shape
+    length, trajectories = transitions.reward.shape
     games = envpool.make(
-        game, env_type="gymnasium", num_envs=columns, stack_num=1, seed=0
+        game, env_type="gymnasium", num_envs=trajectories, stack_num=1, seed=0
     )
     games.reset()
     rng = np.random.default_rng(0)
     frames = []
     # The first ones are all alike.
     for _ in range(200 + length):
-        actions = rng.integers(games.action_space.n, size=columns)
+        actions = rng.integers(games.action_space.n, size=trajectories)
         frames.append(games.step(actions.astype(np.int32))[0])
     games.close()
     played = np.stack(frames[-length:])

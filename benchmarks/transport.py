@@ -37,15 +37,15 @@ class Recorded(Unroller):
 
 
 def transport_rows(
-    counts: tuple[int, ...], columns: int, seconds: float
+    counts: tuple[int, ...], trajectories: int, seconds: float
 ) -> Iterator[Row]:
     """Unrolls per second by actors: single frames, whole stacks, and single
     frames of a game, as they are and compressed."""
-    single = random_unroll(columns)
+    single = random_unroll(trajectories)
     pong = with_frames_of(single, "Pong-v5")
     for kind, unroll, compression in (
         ("single frames", single, "none"),
-        ("stacks", random_unroll(columns, stacked=True), "none"),
+        ("stacks", random_unroll(trajectories, stacked=True), "none"),
         ("frames of Pong", pong, "none"),
         ("frames of Pong, zlib", pong, "zlib"),
     ):
@@ -59,7 +59,7 @@ def _rows(
     counts: tuple[int, ...],
     seconds: float,
 ) -> Iterator[Row]:
-    rows, columns = unroll.transitions.reward.shape
+    rows, trajectories = unroll.transitions.reward.shape
     size = _bytes(unroll)
     packed = _bytes(COMPRESSIONS[compression].pack(unroll))
     for count in counts:
@@ -71,7 +71,7 @@ def _rows(
         if rate:
             note = (
                 f"{rate * packed / 1e6:,.0f} MB/s, "
-                f"{rate * columns * (rows - 1):,.0f} agent steps/s"
+                f"{rate * trajectories * (rows - 1):,.0f} agent steps/s"
             )
         what = f"{counted(count, 'actor')}, {kind}"
         yield Row("transport", what, rate, "unrolls/s", note=note)

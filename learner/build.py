@@ -24,7 +24,7 @@ from meta.parameters import Bounds, SelfTuned, self_tuned
 
 
 def frames_per_batch(config: Config, task: Spec) -> int:
-    """Environment frames of the new columns of one batch."""
+    """Environment frames of the new trajectories of one batch."""
     steps = config.learner.unroll_length * config.online
     return steps * task.frames_per_step
 

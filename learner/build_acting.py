@@ -44,14 +44,14 @@ def build_unroller(config: Config, offset: int) -> Unroller:
     """An actor's inside; `offset` tells the seeds of actors apart."""
     actors = config.actors
     lock_step = actors.envs if actors.in_process else actors.envs_per_step
-    # Copy i of actor n is seeded with seed + 1000 n + i.
+    # Environment i of actor n is seeded with seed + 1000 n + i.
     seed = config.seed + 1000 * offset
     environment = _environment(config, actors.envs, lock_step, seed)
     return Unroller(
         environment,
         build_agent(config, environment.spec),
         unroll_length=config.learner.unroll_length,
-        columns=actors.columns,
+        trajectories=actors.trajectories,
         seed=seed,
         tape=actors.in_process,
     )

@@ -67,8 +67,8 @@ class ActorsConfig:
     threads: int = 1
     # Cores that Ray reserves for each actor.
     cpus: float = 1.0
-    # Columns (of unroll-length + 1 steps) that an actor returns at a time.
-    columns: int = 32
+    # Trajectories (of unroll-length + 1 steps) that an actor returns at a time.
+    trajectories: int = 32
     # Unrolls in flight per actor: 1, or 2 where latency shows.
     in_flight: int = 1
     # Of frames on their way to the learner: zlib makes them 14 to 50 times
@@ -173,9 +173,9 @@ class MetaConfig:
 class ReplayConfig:
     """Replay of old unrolls, mixed with new ones at a fixed ratio."""
 
-    # Columns of each batch that come from replay; 0 for none.
-    columns: int = 0
-    # Columns kept.
+    # Trajectories of each batch that come from replay; 0 for none.
+    trajectories: int = 0
+    # Trajectories kept.
     capacity: int = 10_000
     # Steps where KL(behaviour || current) exceeds this are masked (LASER); 0
     # masks none.
@@ -188,7 +188,7 @@ class LearnerConfig:
 
     # T, agent steps per unroll.
     unroll_length: int = 20
-    # B, columns per batch, whatever the number of actors.
+    # B, trajectories per batch, whatever the number of actors.
     batch: int = 32
     # Learner hosts: processes, each on a node of its own where there are as
     # many, that share every batch and the actors.
@@ -289,5 +289,5 @@ class Config:
 
     @property
     def online(self) -> int:
-        """Columns of each batch that are new."""
-        return self.learner.batch - self.replay.columns
+        """Trajectories of each batch that are new."""
+        return self.learner.batch - self.replay.trajectories

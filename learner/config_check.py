@@ -27,10 +27,10 @@ def check(config: Config) -> None:
             f"actors.min = {actors.min} exceeds actors.count = "
             f"{actors.count}: take at most {actors.count}"
         )
-    if config.replay.columns >= batch:
+    if config.replay.trajectories >= batch:
         raise ConfigError(
-            f"replay.columns = {config.replay.columns} leaves no new data in "
-            f"a batch of {batch}: take at most {batch - 1}"
+            f"replay.trajectories = {config.replay.trajectories} leaves no new "
+            f"data in a batch of {batch}: take at most {batch - 1}"
         )
     if config.evaluation_frames and not config.evaluation_episodes:
         raise ConfigError(
@@ -56,7 +56,7 @@ def _check_hosts(config: Config) -> None:
         )
     among = {"learner.hosts": hosts} if hosts > 1 else {}
     _check_parts("actors.count", actors.count, among)
-    _check_parts("replay.columns", config.replay.columns, among)
+    _check_parts("replay.trajectories", config.replay.trajectories, among)
     if learner.devices:
         among = among | {"learner.devices": learner.devices}
     _check_parts("learner.batch", learner.batch, among)
@@ -111,7 +111,7 @@ def _check_ranges(config: Config) -> None:
         "actors.envs": config.actors.envs,
         "actors.envs-per-step": config.actors.envs_per_step,
         "actors.threads": config.actors.threads,
-        "actors.columns": config.actors.columns,
+        "actors.trajectories": config.actors.trajectories,
         "actors.in-flight": config.actors.in_flight,
         "actors.timeout": config.actors.timeout,
         "actors.max-failures": config.actors.max_failures,
@@ -155,7 +155,7 @@ def _check_ranges(config: Config) -> None:
         "meta.learning-rate": config.meta.learning_rate,
         "meta.bootstrap-learning-rate": config.meta.bootstrap_learning_rate,
         "meta.clip": config.meta.clip,
-        "replay.columns": config.replay.columns,
+        "replay.trajectories": config.replay.trajectories,
         "replay.kl-threshold": config.replay.kl_threshold,
         "meta.outer-kl": config.meta.outer_kl,
         "meta.value-coefficient": config.meta.value_coefficient,

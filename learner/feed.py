@@ -11,27 +11,27 @@ import numpy as np
 
 from actors.episode import Episode
 from actors.pool import Pool
-from actors.transition import Unroll, columns, concatenate
+from actors.transition import Unroll, concatenate, take
 
 
 class Batch(NamedTuple):
-    """B columns on the device, and what came with them."""
+    """B trajectories on the device, and what came with them."""
 
     data: Unroll  # [T+1, B, …] stacked observations
-    versions: np.ndarray  # [online] parameters' version of each new column
+    versions: np.ndarray  # [online] parameters' version of each new trajectory
     episodes: list[Episode]
 
 
 class Batcher:
-    """Cuts the pool's unrolls into batches of a fixed number of columns.
+    """Cuts the pool's unrolls into batches of a fixed number of trajectories.
 
     The number of actors and what each returns at a time change nothing about
     the batch: what is left over waits for the next one.
 
     Args:
       pool: where unrolls come from.
-      online: new columns per batch.
-      mix: adds old columns to new ones (`Replay.mix`), or is the identity.
+      online: new trajectories per batch.
+      mix: adds old trajectories to new ones (`Replay.mix`), or is the identity.
       place: puts a host batch on the device; see `Learner.place`.
     """
 
@@ -50,7 +50,7 @@ class Batcher:
         self._waiting: list[Unroll] = []
 
     def next(self) -> Batch:
-        """Waits for enough columns."""
+        """Waits for enough trajectories."""
         episodes: list[Episode] = []
         while sum(map(_width, self._waiting)) < self._online:
             collected = self._pool.collect()
@@ -58,9 +58,9 @@ class Batcher:
             episodes += collected.episodes
         waiting = concatenate(self._waiting, np)
         # Copies: views would keep whole unrolls alive in the object store.
-        rest = columns(waiting, slice(self._online, None))
+        rest = take(waiting, slice(self._online, None))
         self._waiting = [jax.tree.map(np.copy, rest)] if _width(rest) else []
-        fresh = columns(waiting, slice(0, self._online))
+        fresh = take(waiting, slice(0, self._online))
         data = self._place(self._mix(fresh))
         return Batch(data, np.copy(fresh.version), episodes)
 

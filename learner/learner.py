@@ -211,16 +211,16 @@ def make_learner(
 
 
 def _make_place(mesh: Mesh, stack: int) -> Callable[[Unroll], Unroll]:
-    """`Learner.place`: every device rebuilds the stacks of its own columns.
+    """`Learner.place`: every device rebuilds its own trajectories' stacks.
 
     Nothing here runs on several hosts: they would have to start it in one
     order, and a batch is made while another is learned from.
     """
     rows = PartitionSpec("batch")
-    columns = (PartitionSpec(None, "batch"), rows, rows, rows)
-    specs: Any = Unroll._make(columns)
+    over_batch = (PartitionSpec(None, "batch"), rows, rows, rows)
+    specs: Any = Unroll._make(over_batch)
     local = mesh.local_mesh
-    shardings = [NamedSharding(local, spec) for spec in columns]
+    shardings = [NamedSharding(local, spec) for spec in over_batch]
 
     def restacked(batch: Unroll) -> Unroll:
         t = batch.transitions

@@ -16,8 +16,8 @@ from actors.episode import Episode
 from actors.pool import PoolStatus
 
 
-class Word(NamedTuple):
-    """What a host says before a step, and what all of them say together."""
+class HostMessage(NamedTuple):
+    """What a host contributes before a step; gathered, that of all hosts."""
 
     ready: bool  # it has its part of the window, and is not to stop
     versions: np.ndarray  # [online] of what the step will consume
@@ -32,15 +32,15 @@ class Host:
 
     index: int = 0
     count: int = 1
-    # Waits for all hosts; what they say together.
-    meet: Callable[[Word], Word] = lambda word: word
+    # Waits for the messages of all hosts, and merges them.
+    all_gather: Callable[[HostMessage], HostMessage] = lambda message: message
 
     def part(self, whole: int) -> int:
         """Its part of what all hosts share, rounded up."""
         return -(-whole // self.count)
 
 
-class Meeting:
+class HostBarrier:
     """Where hosts wait for one another: nobody steps unless all can.
 
     A step that one host does not take would leave the others waiting in its
@@ -48,28 +48,28 @@ class Meeting:
     """
 
     def __init__(self, count: int):
-        self._words: dict[int, Word] = {}
-        self._everyone = threading.Barrier(count, action=self._listen)
+        self._messages: dict[int, HostMessage] = {}
+        self._barrier = threading.Barrier(count, action=self._merge)
 
-    def meet(self, index: int, word: Word) -> Word:
-        """Waits for the words of all hosts; the same for each of them."""
-        self._words[index] = word
-        self._everyone.wait()
-        # Not overwritten before this host has come to the next meeting.
-        return self._together
+    def all_gather(self, index: int, message: HostMessage) -> HostMessage:
+        """Waits for the messages of all hosts; the same for each of them."""
+        self._messages[index] = message
+        self._barrier.wait()
+        # Not overwritten before this host has come to the next barrier.
+        return self._merged
 
-    def _listen(self) -> None:
-        self._together = together([w for _, w in sorted(self._words.items())])
+    def _merge(self) -> None:
+        self._merged = merge([m for _, m in sorted(self._messages.items())])
 
 
-def together(words: Sequence[Word]) -> Word:
-    """The words of all hosts as one."""
-    return Word(
-        ready=all(word.ready for word in words),
-        versions=np.concatenate([word.versions for word in words]),
-        episodes=[game for word in words for game in word.episodes],
-        actors=PoolStatus(*np.sum([w.actors for w in words], 0).tolist()),
-        waiting=min(word.waiting for word in words),
+def merge(messages: Sequence[HostMessage]) -> HostMessage:
+    """The messages of all hosts as one."""
+    return HostMessage(
+        ready=all(message.ready for message in messages),
+        versions=np.concatenate([message.versions for message in messages]),
+        episodes=[game for message in messages for game in message.episodes],
+        actors=PoolStatus(*np.sum([m.actors for m in messages], 0).tolist()),
+        waiting=min(message.waiting for message in messages),
     )
 
 

@@ -15,7 +15,7 @@ from learner import build, diagnostics, evaluator
 from learner.config import Config
 from learner.evaluator import Evaluator, Games
 from learner.feed import Batcher, Direct, Prefetch, Window
-from learner.multihost import Host, Word
+from learner.multihost import Host, HostMessage
 from learner.publisher import DirectPublisher, Publisher
 from learner.record.checkpoint import Checkpoints, NoCheckpoints
 from learner.record.counted import counted
@@ -105,7 +105,9 @@ class Session:
             self._publisher.publish(params, self._updates)
             self._evaluator.offer(params, self._frames)
             self._window.advance()
-            self._monitor.consumed(self._updates, self._heard)
+            self._monitor.consumed(
+                self._updates, self._gathered.versions, self._gathered.episodes
+            )
             if previous is None:
                 jax.block_until_ready(metrics)
                 self._monitor.phase("training")
@@ -148,8 +150,8 @@ class Session:
         ready = self._frames < self._config.frames and self._fill()
         batches = self._window.oldest() if ready else []
         none = np.zeros(0, np.int32)
-        self._heard = self._host.meet(
-            Word(
+        self._gathered = self._host.all_gather(
+            HostMessage(
                 ready,
                 np.concatenate([none, *[b.versions for b in batches]]),
                 [game for b in batches for game in b.episodes],
@@ -158,7 +160,7 @@ class Session:
             )
         )
         self._monitor.waited(time.monotonic() - start)
-        return self._heard.ready
+        return self._gathered.ready
 
     def _fill(self) -> bool:
         """Waits for a full window; False once the run is to stop."""
@@ -192,8 +194,8 @@ class Session:
             self._updates,
             diagnostics.diagnose(metrics, before),
             self._learner.hyperparams(self._state)._asdict(),
-            self._heard.actors,
-            self._heard.waiting,
+            self._gathered.actors,
+            self._gathered.waiting,
         )
 
     def _save_if_due(self) -> None:
@@ -224,12 +226,12 @@ class Session:
 
 
 def _mix(config: Config, host: Host) -> Callable[[Unroll], Unroll]:
-    """What is added to new columns: old ones, or nothing."""
+    """What is added to new trajectories: old ones, or nothing."""
     options = config.replay
-    if not options.columns:
+    if not options.trajectories:
         return lambda fresh: fresh
     return Replay(
         capacity=host.part(options.capacity),
-        per_batch=host.part(options.columns),
+        per_batch=host.part(options.trajectories),
         seed=config.seed + host.index,
     ).mix

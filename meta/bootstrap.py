@@ -8,8 +8,9 @@ Three factories with one face, `MetaLearner(init, step)`:
 * `standard`: w <- w - beta grad_w f(x_K(w)), meta-gradients as in STACX;
 * `bootstrapped`: w <- w - beta grad_w mu(x~, x_K(w)), BMG.
 
-`K` counts inner updates, `L` bootstrap updates. The last two take a `Life`,
-which says where the K updates begin: `online`, or `meta.tasks.initialisation`.
+`K` counts inner updates, `L` bootstrap updates. The last two take an
+`InnerLoopStart`: where the K updates begin, `online` or
+`meta.tasks.initialisation`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,13 @@ from jax import lax
 from meta.geometry import distance
 from meta.loop import Loop, unrolled
 from meta.matching import Matching
-from meta.meta_learner import Life, MetaLearner, MetaLoss, MetaState, online
+from meta.meta_learner import (
+    InnerLoopStart,
+    MetaLearner,
+    MetaLoss,
+    MetaState,
+    online,
+)
 from meta.update import Batch, InnerState, Metrics, PyTree, Update
 
 
@@ -87,7 +94,7 @@ def standard(
     num_inner: int = 1,
     batches: Batches = next_batches,
     loop: Loop = unrolled,
-    life: Life = online,
+    start: InnerLoopStart = online,
 ) -> MetaLearner:
     """Meta-gradients: descends an objective of the updated parameters.
 
@@ -101,7 +108,7 @@ def standard(
       num_inner: K >= 1.
       batches: which batch the objective sees.
       loop: over the updates, `unrolled` or `scanned`.
-      life: where the updates begin.
+      start: where the inner loop starts.
     """
     _at_least("num_inner", num_inner, 1)
     size = batches.size(num_inner, 1)
@@ -121,7 +128,7 @@ def standard(
         )
         return value, ((inner, nothing), {"inner": _summary(metrics)})
 
-    return life(MetaLoss(begin, value, size, num_inner), meta_optimiser)
+    return start(MetaLoss(begin, value, size, num_inner), meta_optimiser)
 
 
 def bootstrapped(
@@ -135,7 +142,7 @@ def bootstrapped(
     continue_after: int | None = None,
     batches: Batches = next_batches,
     loop: Loop = unrolled,
-    life: Life = online,
+    start: InnerLoopStart = online,
 ) -> MetaLearner:
     """Bootstrapped meta-gradients (BMG paper, section 3).
 
@@ -161,7 +168,7 @@ def bootstrapped(
         given, since going on from x_0 would learn nothing.
       batches: `next_batches` or `same_batches`.
       loop: over the updates, `unrolled` or `scanned`.
-      life: where the updates begin.
+      start: where the inner loop starts.
 
     Raises:
       ValueError: where a count is out of its range.
@@ -191,9 +198,9 @@ def bootstrapped(
             inner_update, first, meta_params, split.inner, loop
         )
         # Stop-gradient: the bootstrap is a constant of the meta-parameters.
-        start, constant = lax.stop_gradient((inner, meta_params))
+        ahead, constant = lax.stop_gradient((inner, meta_params))
         kept_inner, more = _follow(
-            inner_update, start, constant, split.bootstrap[:cut], loop
+            inner_update, ahead, constant, split.bootstrap[:cut], loop
         )
         ahead, _ = _follow(
             inner_update, kept_inner, constant, split.bootstrap[cut:-1], loop
@@ -210,13 +217,15 @@ def bootstrapped(
             split.matching,
         )
         ahead_by = {"distance": distance(bootstrap.params, inner.params)}
-        told = {
-            "inner": _summary(metrics + more),
-            "bootstrap": plain_metrics | ahead_by,
-        }
-        return value, ((kept_inner, bootstrap.opt_state), told)
+        return value, (
+            (kept_inner, bootstrap.opt_state),
+            {
+                "inner": _summary(metrics + more),
+                "bootstrap": plain_metrics | ahead_by,
+            },
+        )
 
-    return life(MetaLoss(begin, value, size, min(kept, size)), meta_optimiser)
+    return start(MetaLoss(begin, value, size, min(kept, size)), meta_optimiser)
 
 
 def _follow(

@@ -1,8 +1,8 @@
-"""What a meta-step keeps, and where the next one begins.
+"""The meta-learner: what a meta-step keeps, and where its inner loop starts.
 
 A meta-gradient is that of a function of w on one window of batches, `MetaLoss`.
-A `Life` makes a learner of it: `online` here, one stream of experience;
-`meta.tasks.initialisation`, many tasks that all begin at w.
+An `InnerLoopStart` makes a learner of it: `online` here, one lifetime;
+`meta.tasks.initialisation`, many tasks that all start at w.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,13 +54,13 @@ class MetaLoss(NamedTuple):
     stride: int
 
 
-Life = Callable[[MetaLoss, optax.GradientTransformation], MetaLearner]
+InnerLoopStart = Callable[[MetaLoss, optax.GradientTransformation], MetaLearner]
 
 
 def online(
     loss: MetaLoss, meta_optimiser: optax.GradientTransformation
 ) -> MetaLearner:
-    """One life: each meta-step goes on where the one before it ended."""
+    """One lifetime: each inner loop starts where the one before it ended."""
 
     def init(params: PyTree, meta_params: PyTree) -> MetaState:
         inner, bootstrap_opt_state = loss.begin(params)

@@ -11,7 +11,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from meta.meta_learner import Life, MetaLearner, MetaLoss, MetaState, descend
+from meta.meta_learner import (
+    InnerLoopStart,
+    MetaLearner,
+    MetaLoss,
+    MetaState,
+    descend,
+)
 from meta.update import Batch, Metrics, PyTree
 
 # Of `(shared, item) -> result`, one such function of stacked items `[N, ...]`.
@@ -23,8 +29,8 @@ def vmapped(task: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return jax.vmap(task, in_axes=(None, 0))
 
 
-def initialisation(over_tasks: OverTasks = vmapped) -> Life:
-    """A life of many tasks, each of which begins at x_0 = w.
+def initialisation(over_tasks: OverTasks = vmapped) -> InnerLoopStart:
+    """Many tasks, the inner loop of each of which starts at x_0 = w.
 
     w <- w - beta 1/N sum_i grad_w loss_i(w), with loss_i what `standard` or
     `bootstrapped` descend on the window of task i.
@@ -39,7 +45,7 @@ def initialisation(over_tasks: OverTasks = vmapped) -> Life:
         memory of one.
     """
 
-    def life(
+    def start(
         loss: MetaLoss, meta_optimiser: optax.GradientTransformation
     ) -> MetaLearner:
         def value(w: PyTree, window: Sequence[Batch]):
@@ -67,4 +73,4 @@ def initialisation(over_tasks: OverTasks = vmapped) -> Life:
 
         return MetaLearner(init, step, loss.window, loss.stride)
 
-    return life
+    return start

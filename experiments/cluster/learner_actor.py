@@ -18,19 +18,19 @@ from learner.record.remote import Folder
 
 
 class LearnerActor:
-    """A run's first learner host: it starts the others, meets and ends them."""
+    """A run's first learner host: it starts and ends the others."""
 
     def __init__(self, config: Config, place: PlacementGroup | None = None):
-        from learner.multihost import Meeting
+        from learner.multihost import HostBarrier
 
         self._count = config.learner.hosts
-        self._meeting = Meeting(self._count)
+        self._barrier = HostBarrier(self._count)
         self._remote = config.folder
         self._folder = Folder(config.folder)
         self._run = learner_hosts.make_run(
             dataclasses.replace(config, out=str(self._folder.path)),
             0,
-            functools.partial(self._meeting.meet, 0),
+            functools.partial(self._barrier.all_gather, 0),
         )
         self._exporter = Exporter(config.folder)
         first = ray.get_runtime_context().current_actor
@@ -62,8 +62,8 @@ class LearnerActor:
             for other in self._others:
                 ray.kill(other)
 
-    def meet(self, index: int, word: Any) -> Any:
-        return self._meeting.meet(index, word)
+    def all_gather(self, index: int, message: Any) -> Any:
+        return self._barrier.all_gather(index, message)
 
     def progress(self) -> Progress:
         progress = self._run.progress()
@@ -79,7 +79,9 @@ class LearnerActor:
 def object_store_bytes(config: Config) -> int:
     """Room for every unroll in flight twice over, parameters, and slack."""
     step = 210 * 160 * 3 if config.environment.protocol == "bmg" else 84 * 84
-    unroll = config.actors.columns * (config.learner.unroll_length + 4) * step
+    unroll = (
+        config.actors.trajectories * (config.learner.unroll_length + 4) * step
+    )
     in_flight = config.actors.count * config.actors.in_flight
     return 2 * in_flight * unroll + 256 * 2**20
 

@@ -32,7 +32,7 @@ class OtherHost:
                 config, evaluation_episodes=0, evaluation_frames=0, writers=()
             ),
             index,
-            lambda word: ray.get(first.meet.remote(index, word)),
+            lambda message: ray.get(first.all_gather.remote(index, message)),
         )
 
     def started(self) -> None:
@@ -48,13 +48,15 @@ class OtherHost:
         self._run.stop()
 
 
-def make_run(config: Config, index: int, meet: Callable[[Any], Any]) -> Any:
+def make_run(
+    config: Config, index: int, all_gather: Callable[[Any], Any]
+) -> Any:
     """A host's `Run`, fed by its own part of the actors.
 
     Args:
       config: of the run.
       index: of the host.
-      meet: as in `learner.multihost.Host`.
+      all_gather: as in `learner.multihost.Host`.
     """
     from actors.compression import COMPRESSIONS
     from actors.ray_pool import RayPool
@@ -63,7 +65,7 @@ def make_run(config: Config, index: int, meet: Callable[[Any], Any]) -> Any:
     from learner.train import Run
 
     actors, count = config.actors, config.learner.hosts
-    host = Host(index, count, meet)
+    host = Host(index, count, all_gather)
 
     def make_pool() -> RayPool:
         return RayPool(
@@ -138,7 +140,7 @@ def start(
         num_cpus=config.learner.cpus,
         num_gpus=config.learner.gpus,
         resources={"TPU": config.learner.tpus} if config.learner.tpus else {},
-        # Progress and stop, and the words of all hosts, while run works.
+        # Progress and stop, and the messages of all hosts, while run works.
         max_concurrency=3 + config.learner.hosts,
         # As for the actors: progress is asked for twice a second.
         enable_task_events=False,

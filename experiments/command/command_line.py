@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import pathlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -60,11 +61,17 @@ def parse(
     first.add_argument("--config", type=pathlib.Path)
     chosen, rest = first.parse_known_args(arguments)
     base = choose(presets, chosen.preset)
+    old = [name for word in rest if (name := _old_name(word))]
     if chosen.config:
-        base = config_file.load(chosen.config, base)
+        what = f"--config {chosen.config}"
+        fields = config_file.read_mapping(chosen.config, what)
+        old += config_file.old_names(fields)
+        base = config_file.filled(base, fields)
+    for name in dict.fromkeys(old):
+        print(config_file.renaming(name), file=sys.stderr)
     return tyro.cli(
         type(base),
-        args=rest,
+        args=[_renamed(word) for word in rest],
         default=base,
         prog=command,
         description=(
@@ -74,3 +81,14 @@ def parse(
             "preset."
         ),
     )
+
+
+def _old_name(word: str) -> str:
+    """The setting that a flag names, where it has another name today."""
+    name = word.partition("=")[0].removeprefix("--").replace("_", "-")
+    return name if word.startswith("--") and name in config_file.RENAMED else ""
+
+
+def _renamed(word: str) -> str:
+    name = _old_name(word)
+    return word.replace(name, config_file.RENAMED[name]) if name else word

@@ -28,7 +28,9 @@ def atari() -> Config:
     many actors and environments. [M]: the meta-learning of stacx and bmg.
     """
     return Config(
-        actors=ActorsConfig(count=8, envs=32, envs_per_step=16, columns=16),
+        actors=ActorsConfig(
+            count=8, envs=32, envs_per_step=16, trajectories=16
+        ),
         meta=MetaConfig(clip=0.3),
     )
 
@@ -47,7 +49,7 @@ def atari_paper() -> Config:
             hidden=512,
             head_hidden=(256, 256),
         ),
-        actors=ActorsConfig(count=24, envs=8, envs_per_step=4, columns=6),
+        actors=ActorsConfig(count=24, envs=8, envs_per_step=4, trajectories=6),
         loss=LossConfig(
             discount=0.995,
             value_weight=0.25,
@@ -60,7 +62,7 @@ def atari_paper() -> Config:
             learning_rate=1e-4, decay=0.99, epsilon=1e-4, clip=0.3
         ),
         learner=LearnerConfig(unroll_length=20, batch=18, gpus=1.0),
-        replay=ReplayConfig(columns=12, capacity=10_000, kl_threshold=2.0),
+        replay=ReplayConfig(trajectories=12, capacity=10_000, kl_threshold=2.0),
         meta=MetaConfig(
             inner_updates=1,
             bootstrap_updates=4,
@@ -88,7 +90,7 @@ def pong_cpu() -> Config:
             envs=16,
             envs_per_step=8,
             threads=2,
-            columns=8,
+            trajectories=8,
             in_flight=2,
             timeout=120.0,
         ),
@@ -124,7 +126,7 @@ def catch() -> Config:
         task="Catch-v0",
         frames=150_000,
         network=NetworkConfig(torso="mlp", hidden=64),
-        actors=ActorsConfig(count=1, envs=16, envs_per_step=8, columns=8),
+        actors=ActorsConfig(count=1, envs=16, envs_per_step=8, trajectories=8),
         loss=LossConfig(reduction="mean"),
         optimiser=OptimiserConfig(
             name="adam",

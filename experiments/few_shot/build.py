@@ -92,7 +92,7 @@ def build_learner(
 ) -> MetaLearner:
     """What learns the initialisation; its windows are batches of episodes."""
     rule = gradient_update(ours.loss, _sgd(config.inner_rate))
-    life = tasks.initialisation(over_tasks)
+    start = tasks.initialisation(over_tasks)
     # Adam cancels the scale of a matching function, but for its epsilon.
     meta_optimiser = make_meta_optimiser(
         learning_rate=variant.meta_rate, epsilon=1e-8, clip=0.0
@@ -106,7 +106,7 @@ def build_learner(
             num_inner=max(variant.K, 1),
             batches=episode.ahead_on_query,
             loop=loop,
-            life=life,
+            start=start,
         )
 
     def first_order() -> MetaLearner:
@@ -123,7 +123,7 @@ def build_learner(
             num_bootstrap=variant.L,
             batches=_AHEAD[variant.ahead],
             loop=loop,
-            life=life,
+            start=start,
         )
 
     makers: dict[str, Callable[[], MetaLearner]] = {

@@ -16,7 +16,7 @@ from experiments.gridworld.environment import (
     respawn_object,
     two_colours,
 )
-from experiments.gridworld.lifetime import Life, make_life
+from experiments.gridworld.lifetime import Lifetime, make_lifetime
 from experiments.gridworld.schedule import (
     Schedule,
     constant,
@@ -39,10 +39,10 @@ class Setting(NamedTuple):
     meta_rate: jax.Array  # []
 
 
-def build_life(
+def build_lifetime(
     config: GridworldConfig, variant: Variant, setting: Setting
-) -> Life:
-    """The life of one lane; `variant`'s own numbers give way to `setting`."""
+) -> Lifetime:
+    """One lane's lifetime; `variant`'s own numbers give way to `setting`."""
     makers = {"ac": actor_critic_agent, "q-lambda": q_lambda_agent}
     size = _own(config, variant).context_size
     seen = {"none": no_context(), "reward": reward_context(size)}
@@ -54,7 +54,7 @@ def build_life(
     agent, memory = makers[variant.agent](
         config, variant, setting.weight, schedule, meta_optimiser
     )
-    return make_life(
+    return make_lifetime(
         agent, build_world(config), context, schedule.init, memory=memory
     )
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 
 class ContextState(NamedTuple):
-    """The last mean rewards, and statistics over the whole life (Welford)."""
+    """The last mean rewards, and statistics over the lifetime (Welford)."""
 
     recent: jax.Array  # [N], oldest first
     seen: jax.Array  # [] roll-outs
@@ -37,7 +37,7 @@ class Context(NamedTuple):
 def reward_context(size: int) -> Context:
     """The mean rewards of the last `size` roll-outs, normalised.
 
-    tanh((r - mean) / deviation), with mean and deviation over the whole life.
+    tanh((r - mean) / deviation), with mean and deviation over the lifetime.
     """
 
     def init() -> ContextState:

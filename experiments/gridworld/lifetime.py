@@ -1,4 +1,4 @@
-"""One seed's life: a single stream of experience, and learning from it."""
+"""One seed's lifetime: a single stream of experience, and learning from it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Experience(NamedTuple):
     recent: jax.Array  # [M, O]
 
 
-class LifeState(NamedTuple):
+class LifetimeState(NamedTuple):
     """All of one seed."""
 
     meta: MetaState
@@ -38,27 +38,27 @@ class Record(NamedTuple):
     hyperparam: Any  # [] the entropy weight, or epsilon; NaN once it diverged
 
 
-class Life(NamedTuple):
+class Lifetime(NamedTuple):
     """A pair of pure functions.
 
-    init: `key -> life_state`.
-    step: `life_state -> (life_state, record)`, one meta-step.
+    init: `key -> lifetime_state`.
+    step: `lifetime_state -> (lifetime_state, record)`, one meta-step.
     steps: environment steps of a meta-step.
     """
 
-    init: Callable[[jax.Array], LifeState]
-    step: Callable[[LifeState], tuple[LifeState, Record]]
+    init: Callable[[jax.Array], LifetimeState]
+    step: Callable[[LifetimeState], tuple[LifetimeState, Record]]
     steps: int
 
 
-def make_life(
+def make_lifetime(
     agent: Agent,
     environment: Environment,
     context: Context,
     init_meta_params: Callable[[jax.Array], PyTree],
     *,
     memory: int,
-) -> Life:
+) -> Lifetime:
     """Lets an agent live in a world.
 
     A meta-step sees the roll-outs b_0 … b_S, S = `agent.learner.stride`: b_0
@@ -115,7 +115,7 @@ def make_life(
             context.features(after),
         )
 
-    def init(key: jax.Array) -> LifeState:
+    def init(key: jax.Array) -> LifetimeState:
         params_key, meta_key, world_key, first, rest = jax.random.split(key, 5)
         params = agent.init(params_key)
         meta = agent.learner.init(params, init_meta_params(meta_key))
@@ -123,9 +123,9 @@ def make_life(
         recent = jnp.tile(environment.observe(world), (memory, 1))
         start = Experience(world, context.init(), recent)
         experience, ahead = rollout(params, meta.meta_params, start, first)
-        return LifeState(meta, experience, ahead, jax.random.key_data(rest))
+        return LifetimeState(meta, experience, ahead, jax.random.key_data(rest))
 
-    def step(state: LifeState) -> tuple[LifeState, Record]:
+    def step(state: LifetimeState) -> tuple[LifetimeState, Record]:
         keys = jax.random.split(jax.random.wrap_key_data(state.key), stride + 1)
         w = state.meta.meta_params
 
@@ -150,6 +150,6 @@ def make_life(
         hyperparam = jnp.where(finite, told["hyperparam"], jnp.nan)
         record = Record(jnp.mean(rewards), hyperparam)
         key = jax.random.key_data(keys[0])
-        return LifeState(meta, experience, rollouts[-1], key), record
+        return LifetimeState(meta, experience, rollouts[-1], key), record
 
-    return Life(init, step, stride * agent.length)
+    return Lifetime(init, step, stride * agent.length)

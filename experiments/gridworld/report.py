@@ -27,7 +27,7 @@ _PARTS = 40  # of a cycle, in the mean over cycles
 
 
 class Row(NamedTuple):
-    """One variant in the table; returns are sums over the whole life."""
+    """One variant in the table; returns are sums over the whole lifetime."""
 
     variant: Variant
     seeds: int
@@ -140,7 +140,7 @@ def _draw_cycle(
     path: pathlib.Path, results: Sequence[Result], period: int
 ) -> None:
     """The same against the steps since the last switch: the mean over the
-    cycles of the second half of the life."""
+    cycles of the second half of the lifetime."""
     figure, axes = plt.subplots(2, 1, figsize=(6, 6), sharex=True)
     for result in results:
         # A row belongs to the cycle in which it ends.
@@ -174,7 +174,7 @@ def _shade_both(
 
 
 def _draw_sweep(path: pathlib.Path, results: Sequence[Result]) -> None:
-    """The return of the whole life against L, one line per K and rate."""
+    """The return of the whole lifetime against L, one line per K and rate."""
     lines: dict[str, list[Row]] = {}
     for result in results:
         variant = result.row.variant

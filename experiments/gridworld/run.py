@@ -70,7 +70,7 @@ def parse(arguments: list[str]) -> GridworldConfig:
 
 
 def _table(rows) -> Table:
-    table = Table(title="return over the whole life, in millions")
+    table = Table(title="return over the whole lifetime, in millions")
     columns = "seeds", "diverged", "mean", "deviation", "95 % interval"
     for column in ("variant", *columns):
         table.add_column(

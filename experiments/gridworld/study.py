@@ -1,4 +1,4 @@
-"""Many lives at once: swept settings and seeds are lanes of one program."""
+"""Many lifetimes at once: swept settings and seeds are lanes of one program."""
 
 import dataclasses
 import functools
@@ -16,9 +16,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.gridworld import curves
-from experiments.gridworld.build import Setting, build_life
+from experiments.gridworld.build import Setting, build_lifetime
 from experiments.gridworld.config import GridworldConfig
-from experiments.gridworld.lifetime import LifeState, Record
+from experiments.gridworld.lifetime import LifetimeState, Record
 from experiments.gridworld.variants import Variant, expand
 from learner.record.checkpoint import Checkpoints
 
@@ -39,7 +39,7 @@ class Lane(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How the steps of a life are cut: rows of curves, calls of the program.
+    """How a lifetime is cut: rows of curves, calls of the program.
 
     The last call may make more rows than the curve keeps.
     """
@@ -59,10 +59,10 @@ class Plan(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The compiled life of some lanes that differ in their settings alone."""
+    """Compiled lifetimes of lanes that differ in their settings alone."""
 
-    init: Callable[[jax.Array, Setting], LifeState]
-    advance: Callable[[LifeState, Setting], tuple[LifeState, Record]]
+    init: Callable[[jax.Array, Setting], LifetimeState]
+    advance: Callable[[LifetimeState, Setting], tuple[LifetimeState, Record]]
     plan: Plan
 
 
@@ -131,7 +131,7 @@ def _done(folder: pathlib.Path, lane: Lane) -> bool:
 
 def _plan(config: GridworldConfig, variant: Variant) -> Plan:
     nothing = Setting(jnp.zeros(()), jnp.zeros(()))
-    steps = build_life(config, variant, nothing).steps
+    steps = build_lifetime(config, variant, nothing).steps
     per_row = max(round(config.resolution / steps), 1)
     rows = max(round(config.steps / (per_row * steps)), 1)
     per_call = math.ceil(rows / _CALLS)
@@ -151,15 +151,19 @@ def compile_lanes(
     plan = _plan(config, structure)
     lanes = lane_sharding(devices)
 
-    def init(key: jax.Array, setting: Setting) -> LifeState:
-        return build_life(config, structure, setting).init(key)
+    def init(key: jax.Array, setting: Setting) -> LifetimeState:
+        return build_lifetime(config, structure, setting).init(key)
 
-    def advance(state: LifeState, setting: Setting) -> tuple[LifeState, Record]:
-        life = build_life(config, structure, setting)
+    def advance(
+        state: LifetimeState, setting: Setting
+    ) -> tuple[LifetimeState, Record]:
+        lifetime = build_lifetime(config, structure, setting)
 
-        def row(state: LifeState, _) -> tuple[LifeState, Record]:
+        def row(state: LifetimeState, _) -> tuple[LifetimeState, Record]:
             state, records = jax.lax.scan(
-                lambda state, _: life.step(state), state, length=plan.per_row
+                lambda state, _: lifetime.step(state),
+                state,
+                length=plan.per_row,
             )
             return state, jax.tree.map(jnp.mean, records)
 
@@ -212,7 +216,7 @@ def _settings(chunk: list[Lane]) -> Setting:
 
 def _restored(
     checkpoints: Checkpoints, program: Program, chunk: list[Lane]
-) -> tuple[int, LifeState, Record]:
+) -> tuple[int, LifetimeState, Record]:
     """Calls that are done, where the lanes are, and their curves so far."""
     seeds = jnp.array([lane.seed for lane in chunk], jnp.uint32)
     state = program.init(jax.vmap(jax.random.key)(seeds), _settings(chunk))

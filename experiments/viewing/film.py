@@ -39,7 +39,7 @@ def record(
     """One whole game, step by step.
 
     Args:
-      environment: of one copy, with pictures.
+      environment: a single one, with pictures.
       agent: how to act.
       params: of the agent.
       seed: of the actions.

@@ -13,6 +13,12 @@ from learner.config import ConfigError
 
 C = TypeVar("C")  # a frozen dataclass, which may hold others
 
+# Settings by names that older files and commands have, and by today's.
+RENAMED = {
+    "actors.columns": "actors.trajectories",
+    "replay.columns": "replay.trajectories",
+}
+
 # What may differ between a run of `bmg train` and its continuation: it changes
 # how the work is done, not what is learned.
 FREE = (
@@ -92,6 +98,22 @@ def save(config: Any, path: pathlib.Path, command: str = "bmg train") -> None:
     fresh.replace(path)
 
 
+def renaming(name: str) -> str:
+    """What to tell who wrote an old name."""
+    return f"{name} is deprecated: say {RENAMED[name]}"
+
+
+def old_names(fields: dict[str, Any], prefix: str = "") -> list[str]:
+    """The keys of `RENAMED` among the fields of a file."""
+    found = []
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            found += old_names(value, f"{prefix}{name}.")
+        elif f"{prefix}{name}" in RENAMED:
+            found.append(f"{prefix}{name}")
+    return found
+
+
 def load(path: pathlib.Path, base: C) -> C:
     """Reads YAML; fields that it lacks keep the values of `base`.
 
@@ -158,6 +180,8 @@ def filled(base: Any, fields: dict[str, Any], prefix: str = "") -> Any:
     allowed = typing.get_type_hints(type(base))
     changes = {}
     for name, value in fields.items():
+        full = f"{prefix}{name}"
+        name = RENAMED.get(full, full).removeprefix(prefix)
         if name not in allowed:
             close = difflib.get_close_matches(str(name), allowed, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""

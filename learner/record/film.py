@@ -13,7 +13,7 @@ _HEIGHT = 84  # pixels at least
 
 
 class Film:
-    """Watches `actors.evaluation.play`: the first copy's game.
+    """Watches `actors.evaluation.play`: the first environment's game.
 
     Every third agent step is kept where one is several frames, which makes
     its speed that of the game; elsewhere, where games are short, every step.

@@ -5,16 +5,16 @@ import pathlib
 import statistics
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from actors.episode import Episode
 from actors.pool import PoolStatus
 from learner.config import Config
 from learner.evaluator import Evaluation
-from learner.multihost import Word
 from learner.record.config_file import flat
 from learner.record.counted import counted
 from learner.record.histogram import Histogram, of_whole
@@ -109,12 +109,20 @@ class Monitor:
         """Adds time in which the learner had no batch."""
         self._waited += seconds
 
-    def consumed(self, updates: int, heard: Word) -> None:
-        """Counts what a step has used on all hosts, with its episodes."""
-        self._lags.append(updates - heard.versions)
-        self._files.episodes(updates * self._frames_per_update, heard.episodes)
-        self._episodes += len(heard.episodes)
-        self._returns += [game.episode_return for game in heard.episodes]
+    def consumed(
+        self, updates: int, versions: np.ndarray, episodes: Sequence[Episode]
+    ) -> None:
+        """Counts what a step has used on all hosts.
+
+        Args:
+          updates: so far.
+          versions: `[online]` of the parameters that made its trajectories.
+          episodes: that ended in them.
+        """
+        self._lags.append(updates - versions)
+        self._files.episodes(updates * self._frames_per_update, episodes)
+        self._episodes += len(episodes)
+        self._returns += [game.episode_return for game in episodes]
 
     def due(self) -> bool:
         """Whether it is time for another line."""

@@ -90,7 +90,9 @@ def make_catch_unroller(seed):
         seed=seed,
     )
     agent = make_catch_agent(environment.spec)
-    return Unroller(environment, agent, unroll_length=9, columns=4, seed=seed)
+    return Unroller(
+        environment, agent, unroll_length=9, trajectories=4, seed=seed
+    )
 
 
 def make_catch_agent(task):

@@ -1,4 +1,4 @@
-"""Transitions: stacks rebuilt from single frames, columns cut and joined."""
+"""Transitions: stacks from single frames, trajectories cut and joined."""
 
 import collections
 
@@ -14,11 +14,11 @@ from actors.transition import (
     MID,
     Transition,
     Unroll,
-    columns,
     concatenate,
     newest_frame,
     older_frames,
     restack,
+    take,
 )
 from actors.unroll import Unroller
 
@@ -59,7 +59,9 @@ def assert_restack_equals_envpool(
         )
     )
     agent = counting_agent(environment.spec)
-    unroller = Unroller(environment, agent, unroll_length=9, columns=2, seed=0)
+    unroller = Unroller(
+        environment, agent, unroll_length=9, trajectories=2, seed=0
+    )
     began = 0
     while began < resets:
         unroll, _ = unroller.unroll((), 0)
@@ -127,7 +129,7 @@ def test_restack_equals_pushing_frame_by_frame(stack, steps):
     rng = np.random.default_rng(stack + steps)
     frames = rng.integers(256, size=(steps, 40, 2, 3, 5), dtype=np.uint8)
     older = rng.integers(256, size=(40, (stack - 1) * 2, 3, 5), dtype=np.uint8)
-    # Often first, so that resets are adjacent in some columns.
+    # Often first, so that resets are adjacent in some trajectories.
     step_type = rng.choice(
         [FIRST, MID, LAST], p=[0.3, 0.5, 0.2], size=(steps, 40)
     )
@@ -179,24 +181,24 @@ def assert_trees_equal(ours, theirs):
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
-def test_concatenate_undoes_columns(xp):
+def test_concatenate_undoes_take(xp):
     whole = an_unroll(5)
-    parts = [columns(whole, i) for i in (slice(2), slice(2, 3), slice(3, 5))]
+    parts = [take(whole, i) for i in (slice(2), slice(2, 3), slice(3, 5))]
     assert [part.version.shape for part in parts] == [(2,), (1,), (2,)]
     assert_trees_equal(concatenate(parts, xp), whole)
 
 
 def test_columns_undoes_concatenate():
-    left, right = an_unroll(2), columns(an_unroll(4), slice(1, 4))
+    left, right = an_unroll(2), take(an_unroll(4), slice(1, 4))
     both = concatenate([left, right], np)
-    assert_trees_equal(columns(both, slice(2)), left)
-    assert_trees_equal(columns(both, slice(2, None)), right)
+    assert_trees_equal(take(both, slice(2)), left)
+    assert_trees_equal(take(both, slice(2, None)), right)
 
 
 def test_columns_picks_by_index():
-    picked = columns(an_unroll(5), np.array([3, 0]))
+    picked = take(an_unroll(5), np.array([3, 0]))
     assert picked.transitions.logits.shape == (4, 2, 6)
-    assert_trees_equal(columns(picked, [1, 0]), columns(an_unroll(5), [0, 3]))
+    assert_trees_equal(take(picked, [1, 0]), take(an_unroll(5), [0, 3]))
 
 
 def test_concatenate_of_one_unroll_copies_nothing():

@@ -92,30 +92,32 @@ def stories(draw):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(stories(), st.integers(1, 5), st.integers(1, 3))
-def test_columns_are_what_was_told(counting_agent, story, length, columns):
+def test_columns_are_what_was_told(counting_agent, story, length, trajectories):
     copies, lines = story
     environment = Drawn(copies, lines)
     with jax.disable_jit():
-        unrolls, episodes = play(environment, counting_agent, length, columns)
+        unrolls, episodes = play(
+            environment, counting_agent, length, trajectories
+        )
     seen = collections.Counter()
     for unroll in unrolls:
-        assert unroll.version.shape[0] >= columns
+        assert unroll.version.shape[0] >= trajectories
         for b in range(unroll.version.shape[0]):
             copy = int(unroll.transitions.logits[0, b, 0])
             begin = length * seen[copy]
-            column = environment.told[copy][begin : begin + length + 1]
-            assert_told(unroll, b, column, begin)
+            trajectory = environment.told[copy][begin : begin + length + 1]
+            assert_told(unroll, b, trajectory, begin)
             seen[copy] += 1
     assert episodes == games(environment.told)[: len(episodes)]
 
 
-def play(environment, counting_agent, length, columns):
+def play(environment, counting_agent, length, trajectories):
     """Unrolls until the story is over, each with a version of its own."""
     unroller = Unroller(
         environment,
         counting_agent(environment.spec),
         unroll_length=length,
-        columns=columns,
+        trajectories=trajectories,
         seed=0,
     )
     unrolls, episodes = [], []
@@ -129,17 +131,19 @@ def play(environment, counting_agent, length, columns):
         episodes += ended
 
 
-def assert_told(unroll, b, column, begin):
+def assert_told(unroll, b, trajectory, begin):
     steps = unroll.transitions
-    assert steps.observation[:, b, 0, 0].tolist() == [s.frame for s in column]
-    assert steps.step_type[:, b].tolist() == [s.step_type for s in column]
-    assert steps.reward[:, b].tolist() == [s.reward for s in column]
-    assert steps.discount[:, b].tolist() == [s.discount for s in column]
-    times = list(range(begin, begin + len(column)))
+    assert steps.observation[:, b, 0, 0].tolist() == [
+        s.frame for s in trajectory
+    ]
+    assert steps.step_type[:, b].tolist() == [s.step_type for s in trajectory]
+    assert steps.reward[:, b].tolist() == [s.reward for s in trajectory]
+    assert steps.discount[:, b].tolist() == [s.discount for s in trajectory]
+    times = list(range(begin, begin + len(trajectory)))
     assert steps.logits[:, b, 1].tolist() == times
-    assert unroll.stack[b, 0, 0] == column[0].older
+    assert unroll.stack[b, 0, 0] == trajectory[0].older
     assert unroll.core_state["time"][b] == begin
-    assert unroll.version[b] == column[0].version
+    assert unroll.version[b] == trajectory[0].version
 
 
 def games(told):

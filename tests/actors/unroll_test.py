@@ -102,7 +102,9 @@ def tell(counting_agent, versions):
     """Unrolls of T = 2 and B = 1 from the story."""
     environment = Scripted(*STORY)
     agent = counting_agent(environment.spec)
-    unroller = Unroller(environment, agent, unroll_length=2, columns=1, seed=0)
+    unroller = Unroller(
+        environment, agent, unroll_length=2, trajectories=1, seed=0
+    )
     unrolls, episodes = zip(
         *[unroller.unroll((), version) for version in versions], strict=True
     )
@@ -111,10 +113,12 @@ def tell(counting_agent, versions):
 
 
 def test_story_of_calls(counting_agent):
-    """Copies are stepped as they come; it stops when a column is full."""
+    """Copies are stepped as they come; it stops when a trajectory is full."""
     environment = Scripted(*STORY)
     agent = counting_agent(environment.spec)
-    unroller = Unroller(environment, agent, unroll_length=2, columns=1, seed=0)
+    unroller = Unroller(
+        environment, agent, unroll_length=2, trajectories=1, seed=0
+    )
     assert environment.story == ["reset"]
     unroller.unroll((), 0)
     # The counting agent's action is time + 3 copy at first.
@@ -135,7 +139,7 @@ def test_story_of_calls(counting_agent):
 
 
 def test_columns_of_the_story(counting_agent):
-    """Written out by hand: one row per step, one column per copy."""
+    """Written out by hand: one row per step, one trajectory per copy."""
     _, unrolls, _ = tell(counting_agent, versions=range(4))
     frames = [u.transitions.observation[..., 0, 0].T for u in unrolls]
     rewards = [u.transitions.reward.T for u in unrolls]
@@ -148,7 +152,7 @@ def test_columns_of_the_story(counting_agent):
         [
             np.array([[20, 21, 22]]),
             np.array([[10, 11, 12]]),
-            # The last step of a column is the first of the copy's next.
+            # The last step of a trajectory is the first of the copy's next.
             np.array([[22, 23, 24], [0, 1, 2]]),
             np.array([[12, 13, 14]]),
         ],
@@ -187,8 +191,8 @@ def test_columns_begin_with_the_stack_and_the_state_of_their_first_step(
     counting_agent,
 ):
     _, unrolls, _ = tell(counting_agent, versions=range(4))
-    # Before the newest frame of a column's first step: itself where the game
-    # began, else the frame of the step before.
+    # Before the newest frame of a trajectory's first step: itself where the
+    # game began, else the frame of the step before.
     stacks = [unroll.stack[:, 0, 0].tolist() for unroll in unrolls]
     assert stacks == [[20], [10], [21, 0], [11]]
     states = [unroll.core_state for unroll in unrolls]
@@ -199,7 +203,7 @@ def test_columns_begin_with_the_stack_and_the_state_of_their_first_step(
 def test_version_is_that_of_a_columns_first_step(counting_agent):
     _, unrolls, _ = tell(counting_agent, versions=[7, 8, 9, 10])
     versions = [unroll.version.tolist() for unroll in unrolls]
-    # Copy 2 began its second column in the unroll of version 7, and copy 1
+    # Copy 2 began its second trajectory in the unroll of version 7, and copy 1
     # its own in that of version 8.
     assert versions == [[7], [7], [7, 7], [8]]
 
@@ -229,7 +233,11 @@ def test_unrolls_have_the_shapes_of_their_task(
     environment = make_environment(task)
     spec = environment.spec
     unroller = Unroller(
-        environment, counting_agent(spec), unroll_length=5, columns=4, seed=0
+        environment,
+        counting_agent(spec),
+        unroll_length=5,
+        trajectories=4,
+        seed=0,
     )
     (steps, stack, core_state, version), episodes = unroller.unroll((), 2)
     unroller.close()
@@ -249,7 +257,7 @@ def test_unrolls_have_the_shapes_of_their_task(
 
 
 def streams(unrolls, length):
-    """Joins all columns of each copy; checks that they overlap by one step."""
+    """Joins each environment's trajectories, which overlap by one step."""
     pieces = collections.defaultdict(list)
     for unroll in unrolls:
         copies, times = np.moveaxis(unroll.transitions.logits[..., :2], -1, 0)
@@ -259,14 +267,19 @@ def streams(unrolls, length):
             np.testing.assert_array_equal(
                 times[:, b], begins + np.arange(length + 1)
             )
-            column = jax.tree.map(lambda x, b=b: x[:, b], unroll.transitions)
+            trajectory = jax.tree.map(
+                lambda x, b=b: x[:, b], unroll.transitions
+            )
             if pieces[copy]:
                 last = jax.tree.map(lambda x: x[-1], pieces[copy][-1])
-                assert_equal(jax.tree.map(lambda x: x[0], column), last)
-            pieces[copy].append(column)
+                assert_equal(jax.tree.map(lambda x: x[0], trajectory), last)
+            pieces[copy].append(trajectory)
     joined = {}
-    for copy, columns in pieces.items():
-        new = [jax.tree.map(lambda x: x[:-1], column) for column in columns]
+    for copy, trajectories in pieces.items():
+        new = [
+            jax.tree.map(lambda x: x[:-1], trajectory)
+            for trajectory in trajectories
+        ]
         joined[int(copy)] = jax.tree.map(lambda *xs: np.concatenate(xs), *new)
     return joined
 
@@ -283,7 +296,7 @@ def test_asynchronous_games_are_those_played_in_lockstep(
         environment,
         counting_agent(environment.spec),
         unroll_length=7,
-        columns=3,
+        trajectories=3,
         seed=0,
     )
     unrolls = [unroller.unroll((), 0)[0] for _ in range(35)]
@@ -317,7 +330,7 @@ def test_scores_are_those_of_the_games(counting_agent, lockstep):
         environment,
         counting_agent(environment.spec),
         unroll_length=300,
-        columns=2,
+        trajectories=2,
         seed=0,
     )
     unroll, episodes = unroller.unroll((), 0)
@@ -351,7 +364,7 @@ def play_catch(seed, *params):
     environment = make_environment("Catch-v0")
     agent = biased_agent(environment.spec)
     unroller = Unroller(
-        environment, agent, unroll_length=50, columns=2, seed=seed
+        environment, agent, unroll_length=50, trajectories=2, seed=seed
     )
     unrolls = [unroller.unroll(p, 0)[0].transitions for p in params]
     unroller.close()
@@ -394,7 +407,7 @@ def make_recurrent(task, **options):
         ),
     )
     unroller = Unroller(
-        environment, agent, unroll_length=5, columns=2, seed=0, **options
+        environment, agent, unroll_length=5, trajectories=2, seed=0, **options
     )
     rng = np.random.default_rng(0)
     params = jax.tree.map(
@@ -449,7 +462,7 @@ def test_tape_needs_lockstep(counting_agent):
             environment,
             counting_agent(environment.spec),
             unroll_length=2,
-            columns=1,
+            trajectories=1,
             seed=0,
             tape=True,
         )
@@ -458,6 +471,8 @@ def test_tape_needs_lockstep(counting_agent):
 def test_without_a_tape_there_is_none_to_give(counting_agent):
     environment = Scripted()
     agent = counting_agent(environment.spec)
-    unroller = Unroller(environment, agent, unroll_length=2, columns=1, seed=0)
+    unroller = Unroller(
+        environment, agent, unroll_length=2, trajectories=1, seed=0
+    )
     with pytest.raises(ValueError, match="keeps no tape"):
         unroller.tape()

@@ -38,7 +38,7 @@ class Fault(NamedTuple):
 # others through the object store.
 LARGE = (
     *("--actors.envs", "128", "--actors.envs-per-step", "64"),
-    *("--actors.columns", "64", "--learner.batch", "64"),
+    *("--actors.trajectories", "64", "--learner.batch", "64"),
 )
 
 

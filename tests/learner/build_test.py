@@ -61,7 +61,7 @@ def test_frames_that_replay_gives_are_not_counted():
     config = configure(updates=3)
     assert build.frames_per_batch(config, TASK) == FRAMES_PER_BATCH
     assert build.meta_steps(config, TASK) == 3
-    replaying = dataclasses.replace(config, replay=ReplayConfig(columns=3))
+    replaying = dataclasses.replace(config, replay=ReplayConfig(trajectories=3))
     assert build.frames_per_batch(replaying, TASK) == FRAMES_PER_BATCH / 4
     assert build.meta_steps(replaying, TASK) == 12
 

@@ -68,7 +68,7 @@ def test_only_impala_has_no_auxiliary_heads():
 
 
 def test_the_new_columns_are_those_that_replay_does_not_give():
-    config = changed(Config(), learner__batch=18, replay__columns=12)
+    config = changed(Config(), learner__batch=18, replay__trajectories=12)
     assert config.online == 6
 
 
@@ -99,7 +99,7 @@ IMPOSSIBLE = [
     ({"actors__envs_per_step": 0}, "actors.envs-per-step", "0", "at least 1"),
     ({"actors__threads": -1}, "actors.threads", "-1", "at least 1"),
     ({"actors__cpus": -0.5}, "actors.cpus", "-0.5", "negative"),
-    ({"actors__columns": 0}, "actors.columns", "0", "at least 1"),
+    ({"actors__trajectories": 0}, "actors.trajectories", "0", "at least 1"),
     ({"actors__in_flight": 0}, "actors.in-flight", "0", "at least 1"),
     ({"actors__timeout": 0.0}, "actors.timeout", "0.0", "positive"),
     ({"actors__max_failures": 0}, "actors.max-failures", "0", "at least 1"),
@@ -183,7 +183,7 @@ IMPOSSIBLE = [
         "-8",
         "at least 1",
     ),
-    ({"replay__columns": -1}, "replay.columns", "-1", "negative"),
+    ({"replay__trajectories": -1}, "replay.trajectories", "-1", "negative"),
     ({"replay__capacity": 0}, "replay.capacity", "0", "at least 1"),
     ({"replay__kl_threshold": -1.0}, "replay.kl-threshold", "-1.0", "negative"),
     ({"checkpoint__seconds": 0.0}, "checkpoint.seconds", "0.0", "positive"),
@@ -226,8 +226,8 @@ IMPOSSIBLE = [
         *("actors.count", "5", "take 4 or 6"),
     ),
     (
-        {"learner__hosts": 2, "replay__columns": 5},
-        *("replay.columns", "5", "take 4 or 6"),
+        {"learner__hosts": 2, "replay__trajectories": 5},
+        *("replay.trajectories", "5", "take 4 or 6"),
     ),
     (
         {"learner__hosts": 2, "actors__min": 1},
@@ -238,8 +238,8 @@ IMPOSSIBLE = [
         *("learner.hosts", "2", "take --learner.hosts 1"),
     ),
     (
-        {"learner__batch": 16, "replay__columns": 16},
-        "replay.columns",
+        {"learner__batch": 16, "replay__trajectories": 16},
+        "replay.trajectories",
         "16",
         "at most 15",
     ),
@@ -268,10 +268,10 @@ def test_impossible_numbers_are_refused_in_one_line(
     [
         {"network__channels": (), "network__head_hidden": ()},
         {"learner__batch": 32, "learner__devices": 4},
-        {"learner__hosts": 4, "actors__min": 4, "replay__columns": 8},
+        {"learner__hosts": 4, "actors__min": 4, "replay__trajectories": 8},
         {"learner__hosts": 2, "learner__devices": 16},
         {"actors__envs": 8, "actors__envs_per_step": 8},
-        {"learner__batch": 16, "replay__columns": 15},
+        {"learner__batch": 16, "replay__trajectories": 15},
         {"loss__discount": 1.0, "loss__trace": 0.0, "seed": 0},
         {"loss__value_weight": 0.0, "algorithm": "impala"},
         {"loss__value_weight": 0.0, "meta__tuned": ("discount",)},

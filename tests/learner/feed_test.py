@@ -20,7 +20,7 @@ ONLINE = 4
 
 
 def an_unroll(names):
-    """Columns whose every number is their name."""
+    """Trajectories whose every number is their name."""
     names = np.asarray(names, np.int32)
     steps = np.repeat(names[None], T + 1, axis=0)
     transitions = Transition(*[steps.copy() for _ in Transition._fields])
@@ -28,7 +28,7 @@ def an_unroll(names):
 
 
 class ScriptedPool:
-    """Hands out columns 0, 1, 2, … in unrolls of given widths."""
+    """Hands out trajectories 0, 1, 2, … in unrolls of given widths."""
 
     def __init__(self, widths):
         edges = [0, *itertools.accumulate(widths)]
@@ -117,7 +117,7 @@ def test_old_columns_are_mixed_in_before_the_batch_is_placed():
     placed, data = batch.data
     assert placed == "placed"
     assert_unrolls_equal(data, an_unroll([0, 1, 2, 3, 70, 80]))
-    # How old the new columns are, not the replayed ones.
+    # How old the new trajectories are, not the replayed ones.
     np.testing.assert_array_equal(batch.versions, [0, 1, 2, 3])
 
 

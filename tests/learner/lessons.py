@@ -16,8 +16,8 @@ from learner.loss import Hyperparams, actor_critic_loss
 
 T, B, H, A, F = 6, 5, 3, 4, 5  # F numbers in an observation
 
-# Columns: a life lost, a game over, a truncation, games that begin and end at
-# the edges.
+# Trajectories: a life lost, a game over, a truncation, games that begin and
+# end at the edges.
 STEP_TYPE = np.array(
     [
         [MID, MID, MID, MID, MID, MID, MID],

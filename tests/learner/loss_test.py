@@ -86,7 +86,9 @@ def rlax_loss(params, h, batch):
         / (jax.nn.softmax(t.logits)[:-1, :, None])
     )
 
-    def column(h, logits, values, ratio, action, reward, discount, step_type):
+    def trajectory(
+        h, logits, values, ratio, action, reward, discount, step_type
+    ):
         valid = (step_type[:-1] != LAST).astype(logits.dtype)
         vtrace = rlax.vtrace_td_error_and_advantage(
             values[:-1],
@@ -107,8 +109,8 @@ def rlax_loss(params, h, batch):
             * jnp.mean(valid * jnp.sum(pi * jnp.log(pi), axis=-1))
         )
 
-    columns = jax.vmap(column, in_axes=(None, *[1] * 7))
-    heads = jax.vmap(columns, in_axes=(0, 2, 2, 2, *[None] * 4))
+    trajectories = jax.vmap(trajectory, in_axes=(None, *[1] * 7))
+    heads = jax.vmap(trajectories, in_axes=(0, 2, 2, 2, *[None] * 4))
     return jnp.sum(
         heads(
             h,

@@ -12,7 +12,7 @@ import pytest
 
 from actors.episode import Episode
 from actors.pool import PoolStatus
-from learner.multihost import Host, Meeting, Word
+from learner.multihost import Host, HostBarrier, HostMessage
 
 _SCRIPT = pathlib.Path(__file__).with_name("one_host.py")
 _ROOT = _SCRIPT.parents[2]
@@ -68,7 +68,7 @@ def test_two_hosts_learn_what_one_learns_from_the_same_batches(tmp_path):
 
 
 def a_word(index, *, ready=True):
-    return Word(
+    return HostMessage(
         ready,
         np.full(2, index, np.int32),
         [Episode(float(index), 10)],
@@ -95,23 +95,23 @@ def in_threads(count, work):
 
 
 def test_all_hosts_hear_the_same_of_all():
-    meeting = Meeting(3)
-    for heard in in_threads(3, lambda n: meeting.meet(n, a_word(n))):
-        assert heard.ready
-        np.testing.assert_array_equal(heard.versions, [0, 0, 1, 1, 2, 2])
-        assert [game.episode_return for game in heard.episodes] == [0, 1, 2]
-        assert heard.actors == PoolStatus(actors=9, starting=3, replaced=3)
-        assert heard.waiting == 0
+    barrier = HostBarrier(3)
+    for gathered in in_threads(3, lambda n: barrier.all_gather(n, a_word(n))):
+        assert gathered.ready
+        np.testing.assert_array_equal(gathered.versions, [0, 0, 1, 1, 2, 2])
+        assert [game.episode_return for game in gathered.episodes] == [0, 1, 2]
+        assert gathered.actors == PoolStatus(actors=9, starting=3, replaced=3)
+        assert gathered.waiting == 0
 
 
 def test_no_host_steps_alone():
     """Each stops being ready at a step of its own; all end at the earliest."""
-    meeting = Meeting(3)
+    barrier = HostBarrier(3)
     last = [7, 4, 9]
 
     def steps(index):
         taken = 0
-        while meeting.meet(
+        while barrier.all_gather(
             index, a_word(index, ready=taken < last[index])
         ).ready:
             taken += 1
@@ -122,8 +122,8 @@ def test_no_host_steps_alone():
 
 def test_one_host_waits_for_nobody():
     word = a_word(0)
-    assert Meeting(1).meet(0, word).episodes == word.episodes
-    assert Host().meet(word) is word
+    assert HostBarrier(1).all_gather(0, word).episodes == word.episodes
+    assert Host().all_gather(word) is word
 
 
 @pytest.mark.parametrize(

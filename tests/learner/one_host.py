@@ -1,7 +1,7 @@
 """One learner host: `python one_host.py INDEX COUNT ADDRESS OUT`.
 
-Takes some meta-steps of each algorithm on its columns of given batches, and
-writes what came out. Started by hosts_test.py.
+Takes some meta-steps of each algorithm on its part of given batches, and
+writes what came out. Started by multihost_test.py.
 """
 
 import sys
@@ -9,7 +9,7 @@ import sys
 import jax
 import numpy as np
 
-from actors.transition import columns
+from actors.transition import take
 from learner import build, build_acting
 from learner.config import (
     Config,
@@ -58,7 +58,7 @@ def _train(algorithm, index, count):
     for step in range(STEPS):
         seeds = range(step * learner.stride, step * learner.stride + 10)
         window = [
-            learner.place(columns(a_batch(seed, B), mine))
+            learner.place(take(a_batch(seed, B), mine))
             for seed in seeds[: learner.window]
         ]
         state, metrics = learner.step(state, window)

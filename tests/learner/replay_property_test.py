@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from learner.replay import Replay
 from tests.learner.replay_test import an_unroll, assert_whole
 
-# Columns of each unroll, and how many are sampled after it.
+# Trajectories of each unroll, and how many are sampled after it.
 STORIES = st.lists(
     st.tuples(st.integers(1, 7), st.integers(1, 9)), min_size=1, max_size=12
 )
@@ -15,9 +15,9 @@ STORIES = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(STORIES, st.integers(1, 10), st.integers(0, 2**31))
-def test_samples_are_whole_columns_that_are_still_kept(story, capacity, seed):
-    """A column's numbers are all its own: one made of two would not be whole,
-    nor one whose games were mixed."""
+def test_samples_are_whole_trajectories_still_in_replay(story, capacity, seed):
+    """A trajectory's numbers are all its own: one made of two would not be
+    whole, nor one whose games were mixed."""
     replay, put = Replay(capacity=capacity, per_batch=1, seed=seed), []
     for wide, count in story:
         names = [len(put) + n for n in range(wide)]

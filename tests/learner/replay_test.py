@@ -6,14 +6,14 @@ import jax
 import numpy as np
 import pytest
 
-from actors.transition import Transition, Unroll, columns, concatenate
+from actors.transition import Transition, Unroll, concatenate, take
 from learner.replay import Replay
 
 T = 2
 
 
 def an_unroll(names):
-    """Columns whose every number is their name."""
+    """Trajectories whose every number is their name."""
     names = np.asarray(names)
     steps = np.broadcast_to(names, (T + 1, len(names)))
     frames = np.broadcast_to(steps[..., None], (*steps.shape, 3))
@@ -31,7 +31,7 @@ def an_unroll(names):
 
 
 def assert_whole(unroll):
-    """No column is made of two."""
+    """No trajectory is made of two."""
     jax.tree.map(
         np.testing.assert_array_equal, unroll, an_unroll(unroll.version)
     )
@@ -69,7 +69,7 @@ def test_samples_are_columns_that_were_put_and_are_not_yet_overwritten():
         assert len(replay) == min(len(put), 5)
 
 
-def test_an_unroll_wider_than_the_capacity_leaves_its_last_columns():
+def test_an_unroll_wider_than_the_capacity_leaves_its_last_trajectories():
     replay = make(capacity=3)
     replay.add(an_unroll(range(10)))
     assert set(replay.sample(50).version.tolist()) == {7, 8, 9}
@@ -113,7 +113,7 @@ def test_the_ratio_of_old_to_new_is_the_same_in_every_batch():
     replay = make(capacity=100, per_batch=6)
     for start in range(0, 60, 3):
         mixed = replay.mix(an_unroll(range(start, start + 3)))
-        fresh = columns(mixed, slice(3))
+        fresh = take(mixed, slice(3))
         jax.tree.map(
             np.testing.assert_array_equal,
             fresh,

@@ -81,24 +81,24 @@ def start(learner, agent):
     return learner.init(some_params(agent))
 
 
-def a_batch(seed, columns=B):
+def a_batch(seed, trajectories=B):
     """Single frames, as the actors send them."""
     rng = np.random.default_rng(seed)
     step_type = rng.choice(
-        [FIRST, MID, LAST], p=[0.1, 0.8, 0.1], size=(T + 1, columns)
+        [FIRST, MID, LAST], p=[0.1, 0.8, 0.1], size=(T + 1, trajectories)
     )
     transitions = Transition(
         observation=rng.integers(
-            256, size=(T + 1, columns, 2, 3), dtype=np.uint8
+            256, size=(T + 1, trajectories, 2, 3), dtype=np.uint8
         ),
         step_type=step_type.astype(np.int8),
-        reward=rng.normal(size=(T + 1, columns)).astype(np.float32),
+        reward=rng.normal(size=(T + 1, trajectories)).astype(np.float32),
         discount=(step_type != LAST).astype(np.float32),
-        action=rng.integers(3, size=(T + 1, columns), dtype=np.int32),
-        logits=rng.normal(size=(T + 1, columns, 3)).astype(np.float32),
+        action=rng.integers(3, size=(T + 1, trajectories), dtype=np.int32),
+        logits=rng.normal(size=(T + 1, trajectories, 3)).astype(np.float32),
     )
-    older = rng.integers(256, size=(columns, 2, 3), dtype=np.uint8)
-    return Unroll(transitions, older, (), np.zeros(columns, np.int32))
+    older = rng.integers(256, size=(trajectories, 2, 3), dtype=np.uint8)
+    return Unroll(transitions, older, (), np.zeros(trajectories, np.int32))
 
 
 def a_window(learner, seed=0):

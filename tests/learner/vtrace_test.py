@@ -31,7 +31,7 @@ def trajectories(seed=0, shape=(B,)):
 
 
 def vtrace_by_sums(*, v_tm1, v_t, r_t, discount_t, rho_tm1, lambda_, leaks):
-    """vs_s = v_s + sum_t (prod_{i<t} gamma_i c_i) delta_t, one column."""
+    """vs_s = v_s + sum_t (prod_{i<t} gamma_i c_i) delta_t, one trajectory."""
     alpha_rho, alpha_c = leaks
     targets, advantages = np.zeros(T), np.zeros(T)
     for s in range(T):
@@ -66,9 +66,9 @@ def test_leaky_vtrace_is_the_sum_over_products(leaks, lambda_):
         **data, lambda_=lambda_, alpha_rho=leaks[0], alpha_c=leaks[1]
     )
     for b in range(B):
-        column = {name: x[:, b] for name, x in data.items()}
+        trajectory = {name: x[:, b] for name, x in data.items()}
         targets, advantages = vtrace_by_sums(
-            **column, lambda_=lambda_, leaks=leaks
+            **trajectory, lambda_=lambda_, leaks=leaks
         )
         np.testing.assert_allclose(ours.targets[:, b], targets, rtol=1e-12)
         np.testing.assert_allclose(

@@ -137,7 +137,7 @@ def maml(k, inner=None, loop=scanned, over_tasks=tasks_lib.vmapped):
         num_inner=k,
         batches=AHEAD_ON_QUERY,
         loop=loop,
-        life=tasks_lib.initialisation(over_tasks),
+        start=tasks_lib.initialisation(over_tasks),
     )
 
 
@@ -151,7 +151,7 @@ def bmg(k, length, mu, batches=AHEAD_ON_QUERY):
         num_bootstrap=length,
         batches=batches,
         loop=scanned,
-        life=tasks_lib.initialisation(),
+        start=tasks_lib.initialisation(),
     )
 
 
@@ -257,7 +257,7 @@ def test_the_meta_optimiser_moves_w():
         lambda params, start, w, batch: jax_loss(params, w, batch)[0],
         optax.sgd(0.1),
         batches=AHEAD_ON_QUERY,
-        life=tasks_lib.initialisation(),
+        start=tasks_lib.initialisation(),
     )
     state, _ = learner.step(learner.init((), w), batches)
     g, _ = meta_gradient(maml(1), w, batches)

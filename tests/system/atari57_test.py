@@ -15,7 +15,7 @@ _STUDY = {
             "frames": 24_000,
             "evaluation_episodes": 0,
             "learner": {"unroll_length": 10, "batch": 4},
-            "actors": {"envs": 4, "envs_per_step": 4, "columns": 4},
+            "actors": {"envs": 4, "envs_per_step": 4, "trajectories": 4},
             "network": {"hidden": 8},
             "checkpoint": {"updates": 20},
         },

@@ -42,7 +42,7 @@ def _saved(folder):
     [
         pytest.param((), id="plain"),
         pytest.param(
-            ("--replay.columns", 4, "--replay.capacity", 50),
+            ("--replay.trajectories", 4, "--replay.capacity", 50),
             id="replay",
             marks=pytest.mark.slow,
         ),

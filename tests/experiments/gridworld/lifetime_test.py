@@ -1,4 +1,4 @@
-"""A life: one stream of experience, each roll-out learned from once."""
+"""A lifetime: one stream of experience, each roll-out learned from once."""
 
 import jax
 import jax.numpy as jnp
@@ -7,11 +7,11 @@ import optax
 import pytest
 
 from experiments.gridworld.agent import Agent
-from experiments.gridworld.build import Setting, build_life
+from experiments.gridworld.build import Setting, build_lifetime
 from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 from experiments.gridworld.context import reward_context
 from experiments.gridworld.environment import respawn_object, two_colours
-from experiments.gridworld.lifetime import make_life
+from experiments.gridworld.lifetime import make_lifetime
 from experiments.gridworld.variants import Variant
 from meta.bootstrap import bootstrapped, fixed
 from meta.matching import squared_distance
@@ -56,7 +56,7 @@ def bmg(num_inner, num_bootstrap):
 )
 def test_learns_once_from_what_the_kept_parameters_did(make_learner):
     agent = counting_agent(make_learner)
-    life = make_life(
+    lifetime = make_lifetime(
         agent,
         two_colours(period=10, step_reward=0.0, respawn=respawn_object),
         reward_context(3),
@@ -64,9 +64,9 @@ def test_learns_once_from_what_the_kept_parameters_did(make_learner):
         memory=7,
     )
     stride = agent.learner.stride
-    assert life.steps == stride * LENGTH
-    state = life.init(jax.random.key(0))
-    step = jax.jit(life.step)
+    assert lifetime.steps == stride * LENGTH
+    state = lifetime.init(jax.random.key(0))
+    step = jax.jit(lifetime.step)
     for count in range(1, 4):
         state, record = step(state)
         updates = count * stride
@@ -98,7 +98,7 @@ def test_a_learner_that_looks_too_far_ahead_is_refused():
         )
 
     with pytest.raises(ValueError, match="5 roll-outs keeps 1 updates"):
-        make_life(
+        make_lifetime(
             counting_agent(learner),
             two_colours(period=10, step_reward=0.0, respawn=respawn_object),
             reward_context(3),
@@ -118,11 +118,11 @@ def test_updates_are_computed_once():
     variant = Variant("ac", "bmg", "none", K=1, L=2, meta_rate=1e-4)
     zero = Setting(jnp.float32(0.0), jnp.float32(1e-4))
     study = GridworldConfig(ac=ActorCriticConfig(length=16))
-    life = build_life(study, variant, zero)
-    state = life.init(jax.random.key(0))
-    plain = build_life(study, Variant("ac", "fixed"), zero)
+    lifetime = build_lifetime(study, variant, zero)
+    state = lifetime.init(jax.random.key(0))
+    plain = build_lifetime(study, Variant("ac", "fixed"), zero)
     plain_state = plain.init(jax.random.key(0))
     # In plain updates, see docs/architecture.md: (3 K + 3 L + 5) / 3.
     ideal = (3 + 3 * 2 + 5) / 3
-    ratio = flops(life.step, state) / flops(plain.step, plain_state)
+    ratio = flops(lifetime.step, state) / flops(plain.step, plain_state)
     assert ratio < 1.15 * ideal

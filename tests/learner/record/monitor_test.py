@@ -7,7 +7,6 @@ from actors.episode import Episode
 from actors.pool import PoolStatus
 from learner.config import Config
 from learner.evaluator import Evaluation
-from learner.multihost import Word
 from learner.record.histogram import Histogram
 from learner.record.metrics import read_lines
 from learner.record.monitor import Monitor
@@ -40,8 +39,7 @@ def test_histograms_are_shown_and_not_written(monitor, tmp_path):
     monitor._writers.histogram = lambda *told: shown.append(told)
     rho = Histogram(np.array([3, 1]), np.array([0.0, 0.5, 1.0]))
     versions = np.array([0, 2])
-    heard = Word(True, versions, [], PoolStatus(1, 0, 0), 0)
-    monitor.consumed(3, heard)
+    monitor.consumed(3, versions, [])
     metrics = {"inner": {"loss": 0.5, "rho": rho}, "skipped": 0}
     monitor.line(3, metrics, {}, PoolStatus(1, 0, 0), 0)
     (line,) = read_lines(tmp_path / "metrics.jsonl")
