@@ -1,20 +1,17 @@
 """Numbers that cannot work, refused with what would."""
 
-import difflib
+import dataclasses
 import math
-from collections.abc import Sequence
+import typing
+from typing import Any
 
-from learner.config import WRITERS, Config, ConfigError, MetaConfig
+from learner.config import Config, ConfigError
+from learner.config_ranges import Symbol
 
 
 def check(config: Config) -> None:
     """Raises `ConfigError` for numbers that cannot work, with what would."""
-    _check_ranges(config)
-    if config.seed >= 10**9:
-        raise ConfigError(
-            f"seed = {config.seed}: must be below 1,000,000,000, where the "
-            "seeds of evaluation begin"
-        )
+    check_fields(config)
     _check_hosts(config)
     actors, batch = config.actors, config.learner.batch
     if actors.envs_per_step > actors.envs:
@@ -37,8 +34,36 @@ def check(config: Config) -> None:
             f"evaluation-frames = {config.evaluation_frames} with "
             "evaluation-episodes = 0 plays nothing: take 10 episodes"
         )
-    _check_names("writers", config.writers, WRITERS)
     _check_tuned(config)
+
+
+def check_fields(config: Any, prefix: str = "") -> None:
+    """Raises `ConfigError` for a value that its field's type refuses.
+
+    Args:
+      config: a dataclass, which may hold others; `learner.config_ranges` has
+        the types.
+      prefix: of the names of its fields, in messages.
+    """
+    hints = typing.get_type_hints(type(config), include_extras=True)
+    for field, annotation in hints.items():
+        value = getattr(config, field)
+        name = f"{prefix}{field.replace('_', '-')}"
+        if dataclasses.is_dataclass(value):
+            check_fields(value, f"{name}.")
+        elif typing.get_origin(annotation) is tuple:
+            for item in value:
+                _check_value(name, typing.get_args(annotation)[0], item)
+        else:
+            _check_value(name, annotation, value)
+
+
+def _check_value(name: str, annotation: Any, value: Any) -> None:
+    metadata = getattr(annotation, "__metadata__", ())
+    name += "".join(f" ({x})" for x in metadata if isinstance(x, Symbol))
+    for constraint in filter(callable, metadata):
+        if problem := constraint(value):
+            raise ConfigError(f"{name} = {value!r}: {problem}")
 
 
 def _check_hosts(config: Config) -> None:
@@ -73,26 +98,7 @@ def _check_parts(name: str, value: int, among: dict[str, int]) -> None:
         )
 
 
-def _check_names(
-    field: str, names: Sequence[str], allowed: Sequence[str]
-) -> None:
-    for name in names:
-        if name not in allowed:
-            close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.0)
-            raise ConfigError(
-                f"{field} = {name!r}: must be among {', '.join(allowed)}; "
-                f"nearest: {close[0]}"
-            )
-
-
 def _check_tuned(config: Config) -> None:
-    _check_names("meta.tuned", config.meta.tuned, MetaConfig().tuned)
-    initial = config.meta.initial
-    if not 0 < initial < 1:
-        raise ConfigError(
-            f"meta.initial = {initial}: must lie strictly between 0 and 1, "
-            "where a sigmoid can start; 0.99 is usual"
-        )
     weights = ("value_weight", "policy_weight", "entropy_weight")
     for name in weights:
         tuned = config.algorithm != "impala" and name in config.meta.tuned
@@ -101,91 +107,4 @@ def _check_tuned(config: Config) -> None:
                 f"loss.{name.replace('_', '-')} = {getattr(config.loss, name)} "
                 f"cannot be tuned: make it positive or leave {name} out of "
                 "meta.tuned"
-            )
-
-
-def _check_ranges(config: Config) -> None:
-    positive = {
-        "frames": config.frames,
-        "actors.count": config.actors.count,
-        "actors.envs": config.actors.envs,
-        "actors.envs-per-step": config.actors.envs_per_step,
-        "actors.threads": config.actors.threads,
-        "actors.trajectories": config.actors.trajectories,
-        "actors.in-flight": config.actors.in_flight,
-        "actors.timeout": config.actors.timeout,
-        "actors.max-failures": config.actors.max_failures,
-        "learner.unroll-length": config.learner.unroll_length,
-        "learner.batch": config.learner.batch,
-        "learner.hosts": config.learner.hosts,
-        "learner.prefetch": config.learner.prefetch,
-        "learner.max-skipped": config.learner.max_skipped,
-        "meta.inner-updates (K)": config.meta.inner_updates,
-        "meta.bootstrap-updates (L)": config.meta.bootstrap_updates,
-        "network.hidden": config.network.hidden,
-        "network.channels": min(config.network.channels, default=1),
-        "network.head-hidden": min(config.network.head_hidden, default=1),
-        "checkpoint.seconds": config.checkpoint.seconds,
-        "checkpoint.keep": config.checkpoint.keep,
-        "replay.capacity": config.replay.capacity,
-        "log-seconds": config.log_seconds,
-    }
-    for name, value in positive.items():
-        if not value > 0:
-            raise ConfigError(
-                f"{name} = {value}: must be positive; take at least 1"
-            )
-    not_negative = {
-        "seed": config.seed,
-        "evaluation-episodes": config.evaluation_episodes,
-        "evaluation-frames": config.evaluation_frames,
-        "page-minutes": config.page_minutes,
-        "actors.min": config.actors.min,
-        "actors.patience": config.actors.patience,
-        "actors.cpus": config.actors.cpus,
-        "learner.devices": config.learner.devices,
-        "learner.gpus": config.learner.gpus,
-        "learner.tpus": config.learner.tpus,
-        "learner.cpus": config.learner.cpus,
-        "learner.max-restarts": config.learner.max_restarts,
-        "loss.auxiliary-heads": config.loss.auxiliary_heads,
-        "loss.reward-clip": config.loss.reward_clip,
-        "optimiser.learning-rate": config.optimiser.learning_rate,
-        "optimiser.clip": config.optimiser.clip,
-        "meta.learning-rate": config.meta.learning_rate,
-        "meta.bootstrap-learning-rate": config.meta.bootstrap_learning_rate,
-        "meta.clip": config.meta.clip,
-        "replay.trajectories": config.replay.trajectories,
-        "replay.kl-threshold": config.replay.kl_threshold,
-        "meta.outer-kl": config.meta.outer_kl,
-        "meta.value-coefficient": config.meta.value_coefficient,
-        "network.lstm": config.network.lstm,
-        "checkpoint.updates": config.checkpoint.updates,
-        "checkpoint.milestones": config.checkpoint.milestones,
-    }
-    for name, value in not_negative.items():
-        if not value >= 0:
-            raise ConfigError(f"{name} = {value}: must not be negative")
-    fractions = {
-        "loss.discount": config.loss.discount,
-        "loss.trace": config.loss.trace,
-        "optimiser.final-fraction": config.optimiser.final_fraction,
-    }
-    for name, value in fractions.items():
-        if not 0 <= value <= 1:
-            raise ConfigError(f"{name} = {value}: must lie between 0 and 1")
-    if not 0 <= config.optimiser.decay < 1:
-        raise ConfigError(
-            f"optimiser.decay = {config.optimiser.decay}: must be at least "
-            "0 and below 1; 0.99 is usual"
-        )
-    # Without it, a gradient of zero is divided by zero.
-    epsilons = {
-        "optimiser.epsilon": config.optimiser.epsilon,
-        "meta.epsilon": config.meta.epsilon,
-    }
-    for name, value in epsilons.items():
-        if not value > 0:
-            raise ConfigError(
-                f"{name} = {value}: must be positive; 1e-4 is usual"
             )
