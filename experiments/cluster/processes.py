@@ -82,11 +82,16 @@ def restart_with(variables: dict[str, str], module: str) -> None:
 
     glibc reads its own before Python could set them.
     """
-    if os.environ.get(_RESTARTED):
+    if restarted():
         return
     environment = os.environ | variables | {_RESTARTED: "1"}
     command = [sys.executable, "-m", module, *sys.argv[1:]]
     os.execve(sys.executable, command, environment)
+
+
+def restarted() -> bool:
+    """Whether this process stands where `restart_with` replaced another."""
+    return bool(os.environ.get(_RESTARTED))
 
 
 def _flags(flags: list[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import tyro
 
+from experiments.cluster import processes
 from learner.config import ConfigError
 from learner.record import config_file
 
@@ -67,8 +68,9 @@ def parse(
         fields = config_file.read_mapping(chosen.config, what)
         old += config_file.old_names(fields)
         base = config_file.filled(base, fields)
-    for name in dict.fromkeys(old):
-        print(config_file.renaming(name), file=sys.stderr)
+    if not processes.restarted():  # the process before has printed them
+        for name in dict.fromkeys(old):
+            print(config_file.renaming(name), file=sys.stderr)
     return tyro.cli(
         type(base),
         args=[_renamed(word) for word in rest],

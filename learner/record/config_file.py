@@ -100,7 +100,7 @@ def save(config: Any, path: pathlib.Path, command: str = "bmg train") -> None:
 
 def renaming(name: str) -> str:
     """What to tell who wrote an old name."""
-    return f"{name} is deprecated: say {RENAMED[name]}"
+    return f"{name} is deprecated: use {RENAMED[name]}"
 
 
 def old_names(fields: dict[str, Any], prefix: str = "") -> list[str]:
