@@ -1,6 +1,7 @@
 """Unrolls in fewer bytes, where the network between nodes is the limit."""
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,11 +32,7 @@ class _Packed:
         return len(self.data)
 
 
-def _pack(tree: PyTree) -> PyTree:
-    return jax.tree.map(_pack_leaf, tree)
-
-
-def _pack_leaf(leaf: Any) -> Any:
+def _pack(leaf: Any) -> Any:
     # Frames are nearly all that an unroll weighs.
     if getattr(leaf, "dtype", None) != np.uint8:
         return leaf
@@ -44,11 +41,7 @@ def _pack_leaf(leaf: Any) -> Any:
     return _Packed(data, leaf.shape)
 
 
-def _unpack(tree: PyTree) -> PyTree:
-    return jax.tree.map(_unpack_leaf, tree)
-
-
-def _unpack_leaf(leaf: Any) -> Any:
+def _unpack(leaf: Any) -> Any:
     if not isinstance(leaf, _Packed):
         return leaf
     data = zlib.decompress(leaf.data)
@@ -61,5 +54,8 @@ def _as_it_is(tree: PyTree) -> PyTree:
 
 COMPRESSIONS = {
     "none": Compression(_as_it_is, _as_it_is),
-    "zlib": Compression(_pack, _unpack),
+    "zlib": Compression(
+        functools.partial(jax.tree.map, _pack),
+        functools.partial(jax.tree.map, _unpack),
+    ),
 }
