@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from benchmarks import results
 from experiments.atari57 import scheduler
-from experiments.atari57.scheduler import Job
+from experiments.atari57.scheduler import QueuedRun
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +52,13 @@ def main() -> None:
     )
     done: list[tuple[float, int]] = []
 
-    def launch(place: Any) -> Nothing:
-        strategy = PlacementGroupSchedulingStrategy(place, 0)
+    def launch(group: Any) -> Nothing:
+        strategy = PlacementGroupSchedulingStrategy(group, 0)
         task = _nothing.options(scheduling_strategy=strategy)
         return Nothing(task.remote())
 
-    def ended(job: Job, ref: Any) -> bool:
-        del job
+    def on_end(queued: QueuedRun, ref: Any) -> bool:
+        del queued
         ray.get(ref)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
         done.append((time.perf_counter(), peak))
@@ -67,9 +67,9 @@ def main() -> None:
     bundles = [{"CPU": 1.0}, {"CPU": 1.0}]
     start = time.perf_counter()
     scheduler.run(
-        [Job(str(n), bundles, launch) for n in range(config.runs)],
-        ended=ended,
-        show=lambda running, waiting: None,
+        [QueuedRun(str(n), bundles, launch) for n in range(config.runs)],
+        on_end=on_end,
+        on_poll=lambda active, waiting: None,
         stopping=lambda: False,
     )
     seconds, tenth = done[-1][0] - start, done[len(done) // 10]

@@ -10,7 +10,8 @@ import sys
 import jax.numpy as jnp
 import pytest
 
-from experiments.atari57.study import Study, expand
+from experiments.atari57.config import Study
+from experiments.atari57.variants import expand
 from experiments.cluster import user_code
 from experiments.cluster.connection import protect_token
 from experiments.command import main

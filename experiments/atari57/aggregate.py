@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.atari57 import protocols
+from experiments.atari57 import scoring
 from experiments.atari57.curves import Curve
-from experiments.atari57.scores import human_normalised, references
+from experiments.atari57.reference_scores import human_normalised, references
 from learner.config import ConfigError
 from learner.record.counted import counted
 
@@ -23,10 +23,10 @@ class Scores(NamedTuple):
     games: tuple[str, ...]  # G, that count
     raw: np.ndarray  # [S, G] unclipped returns
     normalised: np.ndarray  # [S, G] 0 is random play, 1 is human
-    apart: tuple[str, ...]  # what does not count, and why
+    left_out: tuple[str, ...]  # what does not count, and why
 
 
-class Estimate(NamedTuple):
+class IntervalEstimate(NamedTuple):
     """A number and its 95 % interval; NaN bounds where there is none."""
 
     value: float
@@ -37,7 +37,7 @@ class Estimate(NamedTuple):
 METRICS = ("median", "interquartile mean", "mean", "optimality gap")
 
 
-def check(curves: Sequence[Curve]) -> None:
+def check_comparable(curves: Sequence[Curve]) -> None:
     """Refuses what cannot be in one report.
 
     Raises:
@@ -57,7 +57,7 @@ def check(curves: Sequence[Curve]) -> None:
 
 def scores(
     curves: Iterable[Curve],
-    score: Callable[[Curve], float] = protocols.training,
+    score: Callable[[Curve], float] = scoring.training,
 ) -> list[Scores]:
     """The scores of each agent by a protocol, agents in the order they come."""
     by_agent: dict[str, list[Curve]] = {}
@@ -70,18 +70,18 @@ def _scores(
     agent: str, curves: Sequence[Curve], score_of: Callable[[Curve], float]
 ) -> Scores:
     by_game: dict[str, list[float]] = {}
-    apart = []
+    left_out = []
     for curve in sorted(curves, key=lambda c: (c.game, c.seed)):
         score = score_of(curve)
         if math.isnan(score):
             which = f"{agent}, {curve.game}, seed {curve.seed}"
-            apart.append(f"{which}: {_why_none(curve)}")
+            left_out.append(f"{which}: {_missing_reason(curve)}")
             continue
         by_game.setdefault(curve.game, []).append(score)
     seeds = max(map(len, by_game.values()), default=0)
     for game, values in by_game.items():
         if len(values) < seeds:
-            apart.append(
+            left_out.append(
                 f"{agent}, {game}: {len(values)} of {counted(seeds, 'seed')}"
             )
     games = tuple(g for g in references() if len(by_game.get(g, ())) == seeds)
@@ -96,12 +96,12 @@ def _scores(
         games,
         raw,
         np.array(normalised).reshape(raw.shape),
-        tuple(apart),
+        tuple(left_out),
     )
 
 
-def _why_none(curve: Curve) -> str:
-    if math.isnan(protocols.training(curve)):
+def _missing_reason(curve: Curve) -> str:
+    if math.isnan(scoring.training(curve)):
         return (
             "no episode ended in the last 5 % of its "
             f"{curve.budget:,} frames, the last one at {curve.frames[-1]:,.0f}"
@@ -109,14 +109,16 @@ def _why_none(curve: Curve) -> str:
     return "no games of its final policy by this protocol"
 
 
-def estimates(found: Sequence[Scores]) -> dict[str, dict[str, Estimate]]:
+def estimates(
+    agents: Sequence[Scores],
+) -> dict[str, dict[str, IntervalEstimate]]:
     """`METRICS` of each agent over its games, with 95 % intervals.
 
     Intervals are percentiles of a bootstrap that draws seeds anew within each
     game (stratified; Agarwal et al. 2021). One seed has none.
     """
-    usable = _usable(found)
-    if not usable:
+    normalised = _normalised(agents)
+    if not normalised:
         return {}
     from rliable import library, metrics
 
@@ -134,29 +136,31 @@ def estimates(found: Sequence[Scores]) -> dict[str, dict[str, Estimate]]:
         # rliable hands on a RandomState in a way that arch gives up.
         warnings.simplefilter("ignore", FutureWarning)
         points, intervals = library.get_interval_estimates(
-            usable,
+            normalised,
             all_metrics,
             reps=_RESAMPLES,
             random_state=np.random.RandomState(0),
         )
     return {
-        agent: _named(points[agent], intervals[agent], len(usable[agent]) > 1)
-        for agent in usable
+        agent: _named(
+            points[agent], intervals[agent], len(normalised[agent]) > 1
+        )
+        for agent in normalised
     }
 
 
-def _usable(found: Sequence[Scores]) -> dict[str, np.ndarray]:
+def _normalised(agents: Sequence[Scores]) -> dict[str, np.ndarray]:
     """`[S, G]` of each agent that has scores, as rliable takes them."""
-    return {s.agent: s.normalised for s in found if s.games}
+    return {s.agent: s.normalised for s in agents if s.games}
 
 
 def _named(
     points: np.ndarray, intervals: np.ndarray, several: bool
-) -> dict[str, Estimate]:
+) -> dict[str, IntervalEstimate]:
     if not several:
         intervals = np.full_like(intervals, math.nan)
     return {
-        name: Estimate(float(point), float(low), float(high))
+        name: IntervalEstimate(float(point), float(low), float(high))
         for name, point, low, high in zip(
             METRICS, points, *intervals, strict=True
         )
@@ -164,21 +168,21 @@ def _named(
 
 
 def profile(
-    found: Sequence[Scores], thresholds: np.ndarray
+    agents: Sequence[Scores], thresholds: np.ndarray
 ) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
     """The share of runs above each threshold, and its 95 % interval `[2, N]`.
 
     A performance profile (Agarwal et al. 2021).
     """
-    usable = _usable(found)
-    if not usable:
+    normalised = _normalised(agents)
+    if not normalised:
         return {}
     from rliable import library
 
     shares, intervals = library.create_performance_profile(
-        usable, thresholds, reps=_RESAMPLES // 4
+        normalised, thresholds, reps=_RESAMPLES // 4
     )
-    return {a: (shares[a], intervals[a]) for a in usable}
+    return {a: (shares[a], intervals[a]) for a in normalised}
 
 
 def median_curve(
@@ -197,7 +201,9 @@ def median_curve(
     seeds: dict[int, list[np.ndarray]] = {}
     for curve in sorted(curves, key=lambda c: (c.game, c.seed)):
         if curve.game in games:
-            row = human_normalised(curve.game, protocols.at(curve, frames))
+            row = human_normalised(
+                curve.game, scoring.returns_at(curve, frames)
+            )
             seeds.setdefault(curve.seed, []).append(row)
     whole = [rows for rows in seeds.values() if len(rows) == len(games)]
     # NaN in one game is NaN in the median: nothing is made up for it.

@@ -1,4 +1,4 @@
-"""Learning curves of runs: ours from their folders, others' from CSV files.
+"""Learning curves of runs: bmg's from their folders, others' from CSV files.
 
 The CSV form has the columns `game,seed,frames,return` and, where one file
 holds several agents, `agent`; without it the file's name is the agent's. A row
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.atari57.scores import game_of
+from experiments.atari57.reference_scores import game_of
 from learner.config import Config, ConfigError
 from learner.record import config_file, evaluations
 from learner.record.metrics import acting_hyperparams, read_episodes, read_lines
@@ -22,7 +22,7 @@ from learner.record.metrics import acting_hyperparams, read_episodes, read_lines
 _REQUIRED = ("game", "seed", "frames", "return")
 
 
-class Games(NamedTuple):
+class Evaluation(NamedTuple):
     """Whole games of one fixed policy."""
 
     frames: int  # that it was trained for
@@ -43,7 +43,7 @@ class Curve(NamedTuple):
     source: str = ""  # folder or file
     # Of the newest policy that was evaluated: no-op, sticky. Never changed in
     # place, so one default will do for all.
-    games: Mapping[str, Games] = {}
+    evaluations: Mapping[str, Evaluation] = {}
 
 
 class Hyperparams(NamedTuple):
@@ -97,19 +97,19 @@ def read_run(folder: pathlib.Path, config: Config) -> list[Curve]:
         np.array([episode.episode_return for _, episode in episodes]),
         config.meta.bootstrap_updates if config.algorithm == "bmg" else 0,
         str(folder),
-        read_games(folder),
+        read_evaluations(folder),
     )
     return [_checked(curve)]
 
 
-def read_games(folder: pathlib.Path) -> dict[str, Games]:
-    """The newest evaluated policy's games, by protocol."""
+def read_evaluations(folder: pathlib.Path) -> dict[str, Evaluation]:
+    """The newest evaluated policy's whole games, by protocol."""
     played = evaluations.read(folder)
     newest: dict[str, int] = {}
     for row in played:
         newest[row.protocol] = max(row.frames, newest.get(row.protocol, 0))
     return {
-        protocol: Games(
+        protocol: Evaluation(
             frames,
             np.array(
                 [
@@ -124,7 +124,7 @@ def read_games(folder: pathlib.Path) -> dict[str, Games]:
 
 
 def agent_of(folder: pathlib.Path, config: Config) -> str:
-    """What `bmg sweep` left in the file `variant`; else the algorithm."""
+    """What `bmg sweep` wrote to the file `variant`; else the algorithm."""
     marker = folder / "variant"
     return marker.read_text().strip() if marker.exists() else config.algorithm
 

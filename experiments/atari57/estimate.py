@@ -6,11 +6,12 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.atari57.study import Planned
+from experiments.atari57.variants import Run
 from learner.config import Config, ConfigError
 from learner.record.metrics import read_lines
 
-_COPIES = 4  # of the parameters: moments of the optimisers come beside them
+# Sizes of the parameters in a checkpoint, with the optimisers' moments.
+_PARAMETERS = 4
 _METRICS = 64 * 2**20  # bytes of curves and TensorBoard of a run, at most
 
 
@@ -24,20 +25,20 @@ class Estimate(NamedTuple):
     disk: float  # bytes at the end
 
 
-def estimate(planned: Sequence[Planned], speed: float | None) -> Estimate:
+def estimate(runs: Sequence[Run], speed: float | None) -> Estimate:
     """Adds up what is left of some runs.
 
     Args:
-      planned: runs to do.
+      runs: runs to do.
       speed: frames per second of one run.
     """
-    frames = sum(run.config.frames for run in planned)
+    frames = sum(run.config.frames for run in runs)
     hours = frames / speed / 3600 if speed else None
-    gpus = sum(r.config.frames * r.config.learner.gpus for r in planned)
+    gpus = sum(r.config.frames * r.config.learner.gpus for r in runs)
     accelerator = gpus / speed / 3600 if speed else None
     sizes: dict[Config, float] = {}
     disk = 0.0
-    for run in planned:
+    for run in runs:
         alike = Config(
             task=run.config.task,
             environment=run.config.environment,
@@ -49,14 +50,14 @@ def estimate(planned: Sequence[Planned], speed: float | None) -> Estimate:
             sizes[alike] = _checkpoint_bytes(run.config)
         options = run.config.checkpoint
         disk += sizes[alike] * (options.keep + options.milestones) + _METRICS
-    return Estimate(len(planned), frames, hours, accelerator, disk)
+    return Estimate(len(runs), frames, hours, accelerator, disk)
 
 
-def measured_speed(planned: Sequence[Planned]) -> float | None:
+def measured_speed(runs: Sequence[Run]) -> float | None:
     """Frames per second of the study's runs so far; None where none has run."""
     rates = [
         line["frames_per_second"]
-        for run in planned
+        for run in runs
         for line in read_lines(
             pathlib.Path(run.config.folder) / "metrics.jsonl"
         )[-20:]
@@ -67,10 +68,10 @@ def measured_speed(planned: Sequence[Planned]) -> float | None:
 
 def check_disk(needed: float, folder: pathlib.Path) -> None:
     """Raises `ConfigError` with both numbers where the disk is too small."""
-    there = folder
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    free = shutil.disk_usage(parent).free
     if needed > free:
         raise ConfigError(
             f"the study needs up to {needed / 2**30:,.1f} GiB for checkpoints "
@@ -90,4 +91,4 @@ def _checkpoint_bytes(config: Config) -> float:
     task = spec(config.task, config.environment.protocol)
     agent = build_acting.build_agent(config, task)
     shapes = jax.eval_shape(lambda: agent.init(jax.random.key(0)))
-    return _COPIES * sum(x.size * 4 for x in jax.tree.leaves(shapes))
+    return _PARAMETERS * sum(x.size * 4 for x in jax.tree.leaves(shapes))

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 
-from experiments.atari57 import aggregate, protocols
-from experiments.atari57.aggregate import Estimate, Scores
+from experiments.atari57 import aggregate, scoring
+from experiments.atari57.aggregate import IntervalEstimate, Scores
 from experiments.atari57.curves import Curve, Hyperparams
-from experiments.atari57.scores import MEDIANS, references
+from experiments.atari57.reference_scores import MEDIANS, references
 from learner.record.counted import counted
 
 matplotlib.use("Agg")
@@ -21,20 +21,20 @@ _COLUMNS = 8  # of the page of games
 
 
 def medians(
-    curves: Sequence[Curve], found: Sequence[Scores], frames: np.ndarray
+    curves: Sequence[Curve], agents: Sequence[Scores], frames: np.ndarray
 ) -> Figure | None:
     """Median human-normalised return over frames, beside published medians."""
-    if not any(scores.games for scores in found):
+    if not any(scores.games for scores in agents):
         return None
     figure, axis = plt.subplots(figsize=(7.5, 5))
-    for scores in found:
-        ours = [c for c in curves if c.agent == scores.agent]
-        seeds = aggregate.median_curve(ours, scores.games, frames)
+    for scores in agents:
+        runs = [c for c in curves if c.agent == scores.agent]
+        seeds = aggregate.median_curve(runs, scores.games, frames)
         if seeds.size:
             label = f"{scores.agent}, {counted(len(scores.games), 'game')}"
             _shade(axis, frames, seeds, label)
-    # Medians over 57 games say nothing of some of them.
-    whole = any(len(s.games) == len(references()) for s in found)
+    # Medians over 57 games do not compare with those over some of them.
+    whole = any(len(s.games) == len(references()) for s in agents)
     for row in MEDIANS if whole else ():
         axis.axhline(row.median, color="0.75", lw=0.8, zorder=0)
         axis.annotate(
@@ -66,9 +66,9 @@ def games(curves: Sequence[Curve], frames: np.ndarray) -> Figure | None:
     for axis, game in zip(axes.flat, played, strict=False):
         axis.axhline(references()[game].human, color="0.6", ls="--", lw=0.8)
         for number, agent in enumerate(agents):
-            ours = [c for c in curves if (c.agent, c.game) == (agent, game)]
-            if ours:
-                seeds = np.array([protocols.at(c, frames) for c in ours])
+            runs = [c for c in curves if (c.agent, c.game) == (agent, game)]
+            if runs:
+                seeds = np.array([scoring.returns_at(c, frames) for c in runs])
                 _shade(axis, frames, seeds, agent, color=f"C{number}")
         axis.set_title(game, fontsize=8)
         axis.tick_params(labelsize=6)
@@ -81,7 +81,9 @@ def games(curves: Sequence[Curve], frames: np.ndarray) -> Figure | None:
     return figure
 
 
-def bars(estimates: Mapping[str, Mapping[str, Estimate]]) -> Figure | None:
+def bars(
+    estimates: Mapping[str, Mapping[str, IntervalEstimate]],
+) -> Figure | None:
     """Every metric of every agent with its interval: the ablation's bars."""
     if not estimates:
         return None
@@ -106,38 +108,38 @@ def bars(estimates: Mapping[str, Mapping[str, Estimate]]) -> Figure | None:
     return figure
 
 
-def distribution(found: Sequence[Scores]) -> Figure | None:
+def distribution(agents: Sequence[Scores]) -> Figure | None:
     """Over games: each agent's return as a share of the best agent's.
 
     Normalised per game, (score - random) / (best agent's score - random); games
     that all agents have.
     """
-    shared = _shared_games(found)
-    if len(found) < 2 or not shared:
+    shared = _shared_games(agents)
+    if len(agents) < 2 or not shared:
         return None
     means = np.array(
         [
             [np.mean(s.normalised[:, s.games.index(g)]) for g in shared]
-            for s in found
+            for s in agents
         ]
     )
     best = np.max(means, axis=0)
-    above = best > 0  # where no agent beats random play, shares say nothing
+    above = best > 0  # where no agent beats random play, shares mean nothing
     if not above.any():
         return None
-    figure, axis = plt.subplots(figsize=(1.5 + 1.3 * len(found), 4))
+    figure, axis = plt.subplots(figsize=(1.5 + 1.3 * len(agents), 4))
     shares = means[:, above] / best[above]
-    axis.boxplot(shares.T, tick_labels=[s.agent for s in found], whis=(5, 95))
+    axis.boxplot(shares.T, tick_labels=[s.agent for s in agents], whis=(5, 95))
     axis.set_ylabel(f"share of the best agent, {counted(above.sum(), 'game')}")
     return _finish(figure, [axis], frames=False, percent=True)
 
 
-def profiles(found: Sequence[Scores]) -> Figure | None:
+def profiles(agents: Sequence[Scores]) -> Figure | None:
     """The share of runs above each human-normalised score."""
-    highest = max((s.normalised.max() for s in found if s.games), default=1.0)
+    highest = max((s.normalised.max() for s in agents if s.games), default=1.0)
     # Human play at least, and not so far that a single game fills the axis.
     thresholds = np.linspace(0.0, min(max(highest, 1.0), 8.0), 81)
-    shares = aggregate.profile(found, thresholds)
+    shares = aggregate.profile(agents, thresholds)
     if not shares:
         return None
     figure, axis = plt.subplots(figsize=(6.5, 4))
@@ -153,23 +155,22 @@ def profiles(found: Sequence[Scores]) -> Figure | None:
 
 
 def by_lookahead(
-    curves: Sequence[Curve], found: Sequence[Scores]
+    curves: Sequence[Curve], agents: Sequence[Scores]
 ) -> Figure | None:
     """Scores over L, on games that agents of several L played."""
     lengths = {c.agent: c.lookahead for c in curves if c.lookahead}
-    ours = [s for s in found if s.agent in lengths and s.games]
-    shared = _shared_games(ours)
-    if len({lengths[s.agent] for s in ours}) < 2 or not shared:
+    swept = [s for s in agents if s.agent in lengths and s.games]
+    shared = _shared_games(swept)
+    if len({lengths[s.agent] for s in swept}) < 2 or not shared:
         return None
-    ours.sort(key=lambda s: lengths[s.agent])
+    swept.sort(key=lambda s: lengths[s.agent])
     figure, axis = plt.subplots(figsize=(5.5, 4))
     for game in shared[:6]:
-        columns = [s.raw[:, s.games.index(game)] for s in ours]
-        at = [lengths[s.agent] for s in ours]
+        scores = [s.raw[:, s.games.index(game)] for s in swept]
         axis.errorbar(
-            at,
-            [np.mean(x) for x in columns],
-            [np.std(x, ddof=1) if len(x) > 1 else 0 for x in columns],
+            [lengths[s.agent] for s in swept],
+            [np.mean(x) for x in scores],
+            [np.std(x, ddof=1) if len(x) > 1 else 0 for x in scores],
             marker="o",
             capsize=3,
             label=game,
@@ -210,9 +211,9 @@ def hyperparams(
     return _finish(figure, [a for a in axes.flat if a.get_visible()])
 
 
-def _shared_games(found: Sequence[Scores]) -> list[str]:
+def _shared_games(agents: Sequence[Scores]) -> list[str]:
     return [
-        g for g in references() if found and all(g in s.games for s in found)
+        g for g in references() if agents and all(g in s.games for s in agents)
     ]
 
 

@@ -8,7 +8,7 @@ State = Literal["waiting", "done", "failed"]
 _FILE = "sweep.json"
 
 
-class Record(NamedTuple):
+class Entry(NamedTuple):
     """A run of a study. One that was interrupted is still waiting."""
 
     state: State = "waiting"
@@ -16,18 +16,18 @@ class Record(NamedTuple):
     error: str = ""
 
 
-def read(folder: pathlib.Path) -> Record:
-    """What is known of the run in a folder; nothing of a new one."""
+def read(folder: pathlib.Path) -> Entry:
+    """The entry of the run in a folder; a new run's if there is none."""
     try:
-        found = Record(**json.loads((folder / _FILE).read_text()))
+        entry = Entry(**json.loads((folder / _FILE).read_text()))
     except (OSError, ValueError, TypeError):
-        return Record()
-    return found if found.state in get_args(State) else Record()
+        return Entry()
+    return entry if entry.state in get_args(State) else Entry()
 
 
-def write(folder: pathlib.Path, record: Record) -> None:
-    """Replaces the record in one step: a crash leaves the old or the new."""
+def write(folder: pathlib.Path, entry: Entry) -> None:
+    """Replaces the entry in one step: a crash leaves the old or the new."""
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / f"{_FILE}.new"
-    fresh.write_text(json.dumps(record._asdict()) + "\n")
+    fresh.write_text(json.dumps(entry._asdict()) + "\n")
     fresh.replace(folder / _FILE)

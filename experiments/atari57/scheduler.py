@@ -2,8 +2,9 @@
 
 A run's learner and actors are reserved together (a placement group): a cluster
 that is smaller than the study works through it, and no two runs hold half of
-what they need and wait for the other half. What a run leaves is taken over by
-the next if it needs the same: a new reservation takes Ray a second.
+what they need and wait for the other half. The placement group of a run that
+ended is reused by the next run if it needs the same bundles: a new reservation
+takes Ray a second.
 """
 
 import collections
@@ -22,7 +23,7 @@ _POLL_SECONDS = 0.5
 Bundles = list[dict[str, float]]
 
 
-class Launched(Protocol):
+class RunHandle(Protocol):
     """A run that was started."""
 
     @property
@@ -33,54 +34,64 @@ class Launched(Protocol):
         """Makes it save and end."""
 
 
-class Job(NamedTuple):
-    """One run: what it reserves, and how it is started there."""
+class QueuedRun(NamedTuple):
+    """A run that waits: what it reserves, and how it is launched there."""
 
     name: str
     bundles: Bundles
-    launch: Callable[[PlacementGroup], Launched]
+    launch: Callable[[PlacementGroup], RunHandle]
 
 
-class _Running(NamedTuple):
-    job: Job
-    place: PlacementGroup
-    launched: Launched
+class _ActiveRun(NamedTuple):
+    queued: QueuedRun
+    group: PlacementGroup
+    handle: RunHandle
+
+
+class _Reservation(NamedTuple):
+    """A placement group that Ray has been asked for."""
+
+    ready: ray.ObjectRef
+    group: PlacementGroup
+    bundles: Bundles
 
 
 def run(
-    jobs: Iterable[Job],
+    runs: Iterable[QueuedRun],
     *,
-    ended: Callable[[Job, ray.ObjectRef], bool],
-    show: Callable[[Mapping[str, Launched], int], None],
+    on_end: Callable[[QueuedRun, ray.ObjectRef], bool],
+    on_poll: Callable[[Mapping[str, RunHandle], int], None],
     stopping: Callable[[], bool],
 ) -> None:
     """Works through the queue in its order.
 
     Args:
-      jobs: in the order in which they are to start.
-      ended: told of each end; whether the job is to be queued again.
-      show: given the running jobs and how many wait, about twice a second.
-      stopping: once true, running jobs are told to stop and none is started.
+      runs: in the order in which they are to start.
+      on_end: called at each end; whether the run is to be queued again.
+      on_poll: called with the active runs and how many wait, about twice a
+        second.
+      stopping: once true, active runs are stopped and none is started.
     """
-    queue = _Queue(jobs)
-    told = False
+    queue = _Queue(runs)
+    stopped = False
     try:
-        while queue.jobs or queue.running:
-            if stopping() and not told:
-                told = True
+        while queue.waiting or queue.active:
+            if stopping() and not stopped:
+                stopped = True
                 queue.stop()
-            queue.ask()
-            for job, ref in queue.ended():
-                again = ended(job, ref)
-                queue.hand_over(ref, again=again and not told)
-            running = queue.running.values()
-            show({r.job.name: r.launched for r in running}, len(queue.jobs))
+            queue.reserve()
+            for queued, ref in queue.poll():
+                retry = on_end(queued, ref)
+                queue.finish(ref, retry=retry and not stopped)
+            active = queue.active.values()
+            handles = {each.queued.name: each.handle for each in active}
+            on_poll(handles, len(queue.waiting))
     finally:
-        queue.release()
+        queue.close()
 
 
-def placement(place: PlacementGroup, learners: int = 1) -> str:
-    """The nodes of a reservation, bundle by bundle; "" on a single node.
+def describe_placement(group: PlacementGroup, learners: int = 1) -> str:
+    """The nodes of a placement group, bundle by bundle; "" on a single node.
 
     The first bundles are those of `learners` learner hosts.
 
@@ -89,8 +100,8 @@ def placement(place: PlacementGroup, learners: int = 1) -> str:
     """
     if len(ray.nodes()) == 1:
         return ""
-    nodes = placement_group_table(place)["bundles_to_node_id"]
-    names = [nodes[at][:6] for at in sorted(nodes)]
+    nodes = placement_group_table(group)["bundles_to_node_id"]
+    names = [nodes[index][:6] for index in sorted(nodes)]
     shares = collections.Counter(names[learners:]).items()
     return (
         f"learner on {', '.join(names[:learners])}, actors on "
@@ -99,59 +110,66 @@ def placement(place: PlacementGroup, learners: int = 1) -> str:
 
 
 class _Queue:
-    """What waits, what runs, and at most one reservation that is asked for."""
+    """What waits, what is active, and at most one pending reservation."""
 
-    def __init__(self, jobs: Iterable[Job]):
-        self.jobs = collections.deque(jobs)
-        self.running: dict[ray.ObjectRef, _Running] = {}
-        self._asked: tuple[ray.ObjectRef, PlacementGroup, Bundles] | None = None
+    def __init__(self, runs: Iterable[QueuedRun]):
+        self.waiting = collections.deque(runs)
+        self.active: dict[ray.ObjectRef, _ActiveRun] = {}
+        self._pending: _Reservation | None = None
 
-    def ask(self) -> None:
-        """Reserves for the first that waits; forgets what nobody needs."""
-        wanted = self.jobs[0].bundles if self.jobs else None
-        if self._asked and self._asked[2] != wanted:
-            remove_placement_group(self._asked[1])
-            self._asked = None
-        if wanted and not self._asked:
-            place = placement_group(wanted, strategy="PACK")
-            self._asked = place.ready(), place, wanted
+    def reserve(self) -> None:
+        """Asks Ray for the placement group of the first run that waits;
+        removes a pending one that no run needs any more."""
+        bundles = self.waiting[0].bundles if self.waiting else None
+        if self._pending and self._pending.bundles != bundles:
+            remove_placement_group(self._pending.group)
+            self._pending = None
+        if bundles and not self._pending:
+            group = placement_group(bundles, strategy="PACK")
+            self._pending = _Reservation(group.ready(), group, bundles)
 
-    def ended(self) -> list[tuple[Job, ray.ObjectRef]]:
-        """Waits a little; starts what got its place, tells what ended."""
-        awaited = [*self.running, *([self._asked[0]] if self._asked else [])]
+    def poll(self) -> list[tuple[QueuedRun, ray.ObjectRef]]:
+        """Waits a little, launches a run if its placement group is ready.
+
+        Returns:
+          Runs that have ended.
+        """
+        pending = [self._pending.ready] if self._pending else []
+        awaited = [*self.active, *pending]
         if not awaited:
             return []
         ready, _ = ray.wait(awaited, timeout=_POLL_SECONDS)
-        ends = [ref for ref in ready if ref in self.running]
-        if self._asked and self._asked[0] in ready:
-            place, self._asked = self._asked[1], None
-            self._start(place)
-        return [(self.running[ref].job, ref) for ref in ends]
+        ended = [ref for ref in ready if ref in self.active]
+        if self._pending and self._pending.ready in ready:
+            group, self._pending = self._pending.group, None
+            self._launch(group)
+        return [(self.active[ref].queued, ref) for ref in ended]
 
-    def hand_over(self, ref: ray.ObjectRef, *, again: bool) -> None:
-        """Gives the place of a run that ended to the first that waits."""
-        job, place, _ = self.running.pop(ref)
-        if again:
-            self.jobs.append(job)
-        if self.jobs and self.jobs[0].bundles == job.bundles:
-            self._start(place)
+    def finish(self, ref: ray.ObjectRef, *, retry: bool) -> None:
+        """Launches the first run that waits in the placement group of one that
+        ended if it has the same bundles; else removes the group."""
+        queued, group, _ = self.active.pop(ref)
+        if retry:
+            self.waiting.append(queued)
+        if self.waiting and self.waiting[0].bundles == queued.bundles:
+            self._launch(group)
         else:
-            remove_placement_group(place)
+            remove_placement_group(group)
 
     def stop(self) -> None:
-        """Starts nothing more, and tells what runs to end."""
-        self.jobs.clear()
-        for running in self.running.values():
-            running.launched.stop()
+        """Starts nothing more, and makes active runs end."""
+        self.waiting.clear()
+        for active in self.active.values():
+            active.handle.stop()
 
-    def release(self) -> None:
-        """Gives back every reservation."""
-        self.jobs.clear()
-        self.ask()
-        for running in self.running.values():
-            remove_placement_group(running.place)
+    def close(self) -> None:
+        """Removes every placement group."""
+        self.waiting.clear()
+        self.reserve()
+        for active in self.active.values():
+            remove_placement_group(active.group)
 
-    def _start(self, place: PlacementGroup) -> None:
-        job = self.jobs.popleft()
-        launched = job.launch(place)
-        self.running[launched.ended] = _Running(job, place, launched)
+    def _launch(self, group: PlacementGroup) -> None:
+        queued = self.waiting.popleft()
+        handle = queued.launch(group)
+        self.active[handle.ended] = _ActiveRun(queued, group, handle)

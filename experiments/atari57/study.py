@@ -1,210 +1,161 @@
-"""What a sweep is made of: games, seeds and variants of one configuration."""
+"""`bmg sweep`: a study's runs on a Ray cluster, interrupted at will."""
 
 import dataclasses
-import itertools
 import pathlib
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import threading
+import time
+from collections.abc import Mapping, Sequence
 
-from experiments.atari57.scores import game_of, references, task_of
-from experiments.command.command_line import choose
-from experiments.command.presets import PRESETS
-from learner.config import Config, ConfigError
-from learner.config_check import check
-from learner.record import config_file
+import ray
+import tyro
+from rich.console import Console
 
-Changes = Mapping[str, Any]  # fields of Config, nested as in its YAML
+from experiments.atari57 import ledger, scheduler, status
+from experiments.atari57.build import build_run, check_fits
+from experiments.atari57.config import SweepConfig
+from experiments.atari57.estimate import (
+    check_disk,
+    estimate,
+    measured_speed,
+)
+from experiments.atari57.ledger import Entry
+from experiments.atari57.run import record_end
+from experiments.atari57.scheduler import QueuedRun, RunHandle
+from experiments.atari57.variants import STUDIES, Run, expand, find
+from experiments.cluster import connection, learner_actor
+from experiments.command.signals import stop_on_signals
+from learner.config import ConfigError
+from learner.record.counted import counted
+from learner.record.lock import Lock
 
-
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """Every game, with every seed, in every variant."""
-
-    # Games of the 57, in any usual spelling.
-    games: tuple[str, ...]
-    # Numbered from 1.
-    seeds: int
-    # The preset that the variants change.
-    base: str
-    # What each variant changes of it: `{name: {field: value}}`.
-    variants: Mapping[str, Changes]
-
-
-class Planned(NamedTuple):
-    """One run of a study."""
-
-    name: str  # GAME/VARIANT/SEED, its folder within the study's
-    variant: str
-    config: Config
+_STATUS_SECONDS = 10.0
 
 
-def atari57() -> Study:
-    """The paper's main comparison: 57 games, 3 seeds, three algorithms."""
-    names = ("bmg", "stacx", "impala")
-    return Study(
-        tuple(references()),
-        3,
-        "atari-paper",
-        {name: {"algorithm": name} for name in names},
-    )
+def main(arguments: list[str]) -> int:
+    """Runs what is left of a study; 1 if runs failed, 130 if it was stopped."""
+    config = parse(arguments)
+    folder, runs = _plan(config)
+    entries = {run.name: ledger.read(folder / run.name) for run in runs}
+    todo = [r for r in runs if _is_todo(entries[r.name], config.retries)]
+    if config.dry_run:
+        # All metrics of the study are read: only where they are asked for.
+        speed = config.frames_per_second or measured_speed(runs)
+        status.show_plan(runs, entries, estimate(todo, speed), speed)
+        return 0
+    check_disk(estimate(todo, None).disk, folder)
+    if todo:
+        sweep = Sweep(runs, entries, config.retries)
+        if _run_on_cluster(sweep, todo, folder, config.address):
+            return 130
+    return status.show_end(folder, entries)
 
 
-def ablation() -> Study:
-    """The paper's ablation: the bootstrap's optimiser, the matching, and L.
-
-    Which eight games the paper took is not known to us; these are ours.
-    """
-    games = (
-        "alien", "asteroids", "beam_rider", "breakout", "frostbite",
-        "ms_pacman", "qbert", "seaquest",
-    )  # fmt: skip
-    swept = itertools.product(("sgd", "rmsprop"), ("l2", "kl", "kl-v"), (1, 4))
-    return Study(
-        games,
-        3,
-        "atari-paper",
-        {
-            f"{optimiser}-{matching}-L{length}": {
-                "algorithm": "bmg",
-                "meta": {
-                    "bootstrap_optimiser": optimiser,
-                    "matching": matching,
-                    "bootstrap_updates": length,
-                },
-            }
-            for optimiser, matching, length in swept
-        },
-    )
-
-
-def pacman_lookahead() -> Study:
-    """Ms. Pac-Man over L, the paper's figure of longer bootstraps."""
-    return Study(
-        ("ms_pacman",),
-        3,
-        "atari-paper",
-        {
-            f"L{length}": {
-                "algorithm": "bmg",
-                "meta": {"bootstrap_updates": length},
-            }
-            for length in (1, 2, 4, 8, 16)
-        },
-    )
-
-
-def smoke() -> Study:
-    """Three games of short episodes, two seeds, ten minutes on two cores.
-
-    Nothing is learned: it shows that a study runs from its start to a report.
-    """
-    return Study(
-        ("asterix", "breakout", "ms_pacman"),
-        2,
-        "pong-cpu",
-        {
-            name: {
-                "algorithm": name,
-                "frames": 60_000,
-                "evaluation_episodes": 0,
-                "log_seconds": 2.0,
-                "actors": {"envs": 8, "envs_per_step": 4},
-                "checkpoint": {"seconds": 5.0},
-            }
-            for name in ("bmg", "impala")
-        },
-    )
-
-
-STUDIES: dict[str, Callable[[], Study]] = {
-    "atari57": atari57,
-    "ablation": ablation,
-    "pacman-L": pacman_lookahead,
-    "smoke": smoke,
-}
-
-
-def find(name: str) -> Study:
-    """A study by its name, or from a YAML file of the same fields.
-
-    Raises:
-      ConfigError: naming the studies there are, or what is wrong in the file.
-    """
-    path = pathlib.Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        return read(path)
-    return choose(STUDIES, name, what="study", also=", or a .yaml file")
-
-
-def read(path: pathlib.Path) -> Study:
-    """A study's YAML: `games`, `seeds`, `base`, `variants`."""
-    fields = config_file.read_mapping(path, str(path))
-    allowed = {field.name for field in dataclasses.fields(Study)}
-    if set(fields) != allowed:
-        raise ConfigError(
-            f"{path}: must hold {', '.join(sorted(allowed))}, and no more"
-        )
-    games, variants = fields["games"], fields["variants"]
-    if games == "all":
-        games = list(references())
-    if not isinstance(games, list) or not isinstance(variants, dict):
-        raise ConfigError(
-            f"{path}: games must be a list (or all), variants a mapping of "
-            "names to what they change"
-        )
-    return Study(tuple(games), fields["seeds"], str(fields["base"]), variants)
-
-
-def expand(study: Study, folder: pathlib.Path) -> list[Planned]:
-    """Every run: all games with the first seed before any with the second.
-
-    Raises:
-      ConfigError: for what cannot run, with the game and the variant.
-    """
-    if type(study.seeds) is not int or study.seeds < 1:
-        raise ConfigError(f"seeds = {study.seeds!r}: must be 1 or more")
-    base = choose(PRESETS, study.base, what="base")
-    try:
-        games = [game_of(str(game)) for game in study.games]
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    if not games or not study.variants:
-        raise ConfigError("a study needs a game and a variant at least")
-    configs = {
-        variant: _config(base, variant, changes)
-        for variant, changes in study.variants.items()
-    }
-    return [
-        _planned(folder, game, variant, seed, configs[variant])
-        for seed in range(1, study.seeds + 1)
-        for game in games
-        for variant in configs
-    ]
-
-
-def _config(base: Config, variant: str, changes: Changes) -> Config:
-    if not re.fullmatch(r"\w[\w.-]*", str(variant)):
-        raise ConfigError(
-            f"variant {variant!r}: letters, digits, _, - and . only, since "
-            "it names a folder"
-        )
-    try:
-        config = config_file.filled(base, dict(changes or {}))
-        check(config)
-    except ConfigError as error:
-        raise ConfigError(f"variant {variant}: {error}") from error
-    return config
-
-
-def _planned(
-    folder: pathlib.Path, game: str, variant: str, seed: int, config: Config
-) -> Planned:
-    name = f"{game}/{variant}/{seed}"
-    return Planned(
-        name,
-        variant,
-        dataclasses.replace(
-            config, task=task_of(game), seed=seed, out=str(folder / name)
+def parse(arguments: list[str]) -> SweepConfig:
+    """Reads the flags."""
+    return tyro.cli(
+        SweepConfig,
+        args=arguments,
+        prog="bmg sweep",
+        description=(
+            f"Runs a study ({', '.join(STUDIES)}, or a file) on a Ray cluster. "
+            "Killed and started again it goes on."
         ),
     )
+
+
+def _plan(config: SweepConfig) -> tuple[pathlib.Path, list[Run]]:
+    """The study's folder, and all its runs."""
+    study = find(config.study)
+    if config.retries < 0 or config.seeds < 0:
+        raise ConfigError("--retries and --seeds must be 0 or more")
+    if config.games:
+        study = dataclasses.replace(study, games=config.games)
+    if config.seeds:
+        study = dataclasses.replace(study, seeds=config.seeds)
+    name = pathlib.Path(config.study).stem
+    folder = pathlib.Path(config.out or f"runs/{name}")
+    return folder, expand(study, folder)
+
+
+def _is_todo(entry: Entry, retries: int) -> bool:
+    return entry.state != "done" and entry.failures <= retries
+
+
+class Sweep:
+    """The state of a study while it runs.
+
+    Args:
+      runs: all of the study.
+      entries: the ledger, by the runs' names; kept up to date.
+      retries: times that a run which failed is tried again.
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], entries: dict[str, Entry], retries: int
+    ):
+        self._runs = {run.name: run for run in runs}
+        self._entries = entries
+        self._retries = retries
+        self._stop = threading.Event()
+        self._console = Console(highlight=False)
+        self._status_time = 0.0
+
+    def run(self, todo: Sequence[Run]) -> bool:
+        """Works through `todo`; whether it was stopped before the end."""
+        stop_on_signals(self._stop)
+        scheduler.run(
+            [build_run(run, self._print) for run in todo],
+            on_end=self._on_end,
+            on_poll=self._on_poll,
+            stopping=self._stop.is_set,
+        )
+        return self._stop.is_set()
+
+    def _on_end(self, queued: QueuedRun, ended: ray.ObjectRef) -> bool:
+        """Updates the ledger; whether the run is to be tried again."""
+        name = queued.name
+        before = self._entries[name]
+        after = record_end(self._runs[name], before, ended, self._retries)
+        self._entries[name] = after
+        if after.state == "done":
+            self._print(f"done   {name}")
+        if after.failures == before.failures:
+            return False
+        times = counted(after.failures, "time")
+        self._print(f"failed {name} ({times}): {after.error}")
+        return after.state == "waiting"
+
+    def _on_poll(self, active: Mapping[str, RunHandle], waiting: int) -> None:
+        progress = {
+            name: handle.latest_progress()  # type: ignore[attr-defined]
+            for name, handle in active.items()
+        }
+        if time.monotonic() - self._status_time < _STATUS_SECONDS:
+            return
+        self._status_time = time.monotonic()
+        runs = list(self._runs.values())
+        for line in status.lines(runs, self._entries, progress, waiting):
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
+
+
+def _run_on_cluster(
+    sweep: Sweep, todo: Sequence[Run], folder: pathlib.Path, address: str
+) -> bool:
+    """Locks the study's folder, joins a cluster or starts one, runs what is to
+    do; whether it was stopped before the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(folder, "the study")
+    connection.connect(
+        address,
+        # As many as this machine's cores could run at a time.
+        4 * learner_actor.object_store_bytes(todo[0].config),
+    )
+    try:
+        check_fits(todo, ray.cluster_resources())
+        return sweep.run(todo)
+    finally:
+        ray.shutdown()
+        lock.close()

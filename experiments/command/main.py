@@ -102,7 +102,7 @@ COMMANDS = {
     "page": Command("experiments.viewing.run_page"),
     "play": Command("experiments.viewing.play"),
     "compare": Command("experiments.viewing.compare"),
-    "sweep": Command("experiments.atari57.sweep"),
+    "sweep": Command("experiments.atari57.study"),
     "report": Command("experiments.atari57.report"),
     "gridworld": Command("experiments.gridworld.run"),
     "few-shot": Command("experiments.few_shot.run"),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from experiments.atari57.scores import game_of, human_normalised
+from experiments.atari57.reference_scores import game_of, human_normalised
 from experiments.command.display import returns_table
 from experiments.viewing import trained_run
 from learner.config import Config, ConfigError, EnvironmentConfig

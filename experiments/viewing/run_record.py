@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from actors.episode import Episode
-from experiments.atari57.scores import game_of, human_normalised
+from experiments.atari57.reference_scores import game_of, human_normalised
 from learner.config import Config, ConfigError
 from learner.record import config_file, lock
 from learner.record.metrics import read_episodes, read_lines

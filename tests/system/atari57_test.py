@@ -38,7 +38,7 @@ def _evaluations(run):
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_killed_study_goes_on_and_tells_what_failed(
+def test_a_killed_study_goes_on_and_names_what_failed(
     bmg, tmp_path, eventually
 ):
     study, out = tmp_path / "study.yaml", tmp_path / "out"

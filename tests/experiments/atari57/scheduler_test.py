@@ -11,7 +11,7 @@ from ray.util.placement_group import placement_group_table
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from experiments.atari57 import scheduler
-from experiments.atari57.scheduler import Job
+from experiments.atari57.scheduler import QueuedRun
 
 pytestmark = [
     pytest.mark.ray,
@@ -50,47 +50,48 @@ class Stub(NamedTuple):
 
 
 class Log:
-    """Makes jobs, and keeps what became of them."""
+    """Makes runs, and records what becomes of them."""
 
     def __init__(self, fails=()):
-        self.started, self.times, self.nodes, self.said = [], {}, {}, {}
+        self.started, self.times, self.nodes = [], {}, {}
+        self.described = {}
         self.failures, self.stopped = dict(fails), []
         self.most = 0
 
-    def job(self, name, bundles, seconds=0.2):
-        def launch(place):
+    def queued(self, name, bundles, seconds=0.2):
+        def launch(group):
             self.started.append(name)
-            table = placement_group_table(place)
-            self.said[name] = scheduler.placement(place)
+            table = placement_group_table(group)
+            self.described[name] = scheduler.describe_placement(group)
             self.nodes[name] = set(table["bundles_to_node_id"].values())
-            strategy = PlacementGroupSchedulingStrategy(place, 0)
+            strategy = PlacementGroupSchedulingStrategy(group, 0)
             fails = self.failures.get(name, 0) > 0
             self.failures[name] = self.failures.get(name, 0) - 1
             task = work.options(scheduling_strategy=strategy)
             return Stub(task.remote(seconds, fails), self.stopped)
 
-        return Job(name, bundles, launch)
+        return QueuedRun(name, bundles, launch)
 
-    def run(self, jobs, stopping=lambda: False):
+    def run(self, runs, stopping=lambda: False):
         scheduler.run(
-            jobs, ended=self._ended, show=self._show, stopping=stopping
+            runs, on_end=self._on_end, on_poll=self._on_poll, stopping=stopping
         )
 
-    def _ended(self, job, ref):
+    def _on_end(self, queued, ref):
         try:
-            self.times[job.name] = ray.get(ref)
+            self.times[queued.name] = ray.get(ref)
         except ValueError:
             return True
         return False
 
-    def _show(self, running, waiting):
-        self.most = max(self.most, len(running))
+    def _on_poll(self, active, waiting):
+        self.most = max(self.most, len(active))
 
 
 def test_a_study_larger_than_its_cluster_works_through_it_in_order():
     log = Log()
     names = [str(number) for number in range(9)]
-    log.run([log.job(name, [{"CPU": 1}, {"CPU": 1}]) for name in names])
+    log.run([log.queued(name, [{"CPU": 1}, {"CPU": 1}]) for name in names])
     assert log.started == names
     assert set(log.times) == set(names)
     assert log.most == NODES  # 6 cores hold three pairs
@@ -104,29 +105,29 @@ def test_a_study_larger_than_its_cluster_works_through_it_in_order():
 def test_runs_of_many_nodes_never_hold_half_of_what_they_need():
     """Two runs of four cores each on six: neither takes three and waits."""
     log = Log()
-    log.run([log.job(name, [{"CPU": 1}] * 4) for name in "abcd"])
+    log.run([log.queued(name, [{"CPU": 1}] * 4) for name in "abcd"])
     assert log.started == list("abcd")
     assert log.most == 1
     assert all(len(nodes) >= 2 for nodes in log.nodes.values())
-    for name, said in log.said.items():
-        counts = re.findall(r"([0-9a-f]{6}) x (\d)", said)
+    for name, line in log.described.items():
+        counts = re.findall(r"([0-9a-f]{6}) x (\d)", line)
         assert sum(int(count) for _, count in counts) == 3  # and a learner
-        learner = re.match(r"learner on ([0-9a-f]{6}), actors on ", said)[1]
+        learner = re.match(r"learner on ([0-9a-f]{6}), actors on ", line)[1]
         short = {node[:6] for node in log.nodes[name]}
         assert {learner, *(node for node, _ in counts)} == short
 
 
 def test_a_run_that_failed_is_queued_again_last():
     log = Log(fails={"b": 2})
-    log.run([log.job(name, [{"CPU": 2}] * NODES, 0.0) for name in "abc"])
+    log.run([log.queued(name, [{"CPU": 2}] * NODES, 0.0) for name in "abc"])
     assert log.started == ["a", "b", "c", "b", "b"]
     assert set(log.times) == {"a", "b", "c"}
 
 
-def test_stopping_tells_those_that_run_and_starts_none():
+def test_stopping_ends_active_runs_and_starts_none():
     log = Log()
-    jobs = [log.job(str(n), [{"CPU": 2}], seconds=2.0) for n in range(9)]
-    log.run(jobs, stopping=lambda: log.most == NODES)
+    runs = [log.queued(str(n), [{"CPU": 2}], seconds=2.0) for n in range(9)]
+    log.run(runs, stopping=lambda: log.most == NODES)
     assert len(log.started) == NODES
     assert log.stopped == [True] * NODES
     # All that was reserved is free again.

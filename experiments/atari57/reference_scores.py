@@ -35,8 +35,8 @@ class Published(NamedTuple):
 
 _MUESLI = "table of Hessel et al. 2021"
 
-# All without sticky actions; those who report returns of training episodes and
-# those who evaluate are not told apart by the sources. BMG's is read off by
+# All without sticky actions; the sources do not distinguish those who report
+# returns of training episodes from those who evaluate. BMG's is read off by
 # third parties. Muesli and MuZero Reanalyse used sticky actions: left out.
 MEDIANS = (
     Published("DQN", 0.79, _MUESLI),

@@ -1,4 +1,4 @@
-"""What is read off a run: its score by each protocol, its value at frames."""
+"""What is read off a run: its score by each protocol, its returns at frames."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -48,14 +48,14 @@ TITLES = {
 
 
 def _fixed_policy(curve: Curve, protocol: str) -> float:
-    games = curve.games.get(protocol)
-    if games is None or games.frames < (1 - _WINDOW) * curve.budget:
+    evaluation = curve.evaluations.get(protocol)
+    if evaluation is None or evaluation.frames < (1 - _WINDOW) * curve.budget:
         return math.nan
-    return float(np.mean(games.returns))
+    return float(np.mean(evaluation.returns))
 
 
-def at(curve: Curve, frames: np.ndarray) -> np.ndarray:
-    """The curve at given frames `[M]`: the mean since the point before.
+def returns_at(curve: Curve, frames: np.ndarray) -> np.ndarray:
+    """Returns `[M]` at given frames `[M]`: the mean since the point before.
 
     Where no episode ended between two points, the value before stays; before
     the first episode there is none (NaN), nor is there any beyond the last.
