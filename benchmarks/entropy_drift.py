@@ -36,8 +36,8 @@ from experiments.gridworld.config import ActorCriticConfig, GridworldConfig
 from experiments.gridworld.context import no_context
 from experiments.gridworld.lifetime import Lifetime, make_lifetime
 from experiments.gridworld.schedule import Schedule
-from experiments.gridworld.study import lane_sharding
 from experiments.gridworld.variants import Variant
+from experiments.study import sharding
 
 _PHASES = 10  # parts of a period
 _SHOWN = ((0, 1), (1, 3), (3, 6), (6, 10))  # phases of the printed table
@@ -53,7 +53,7 @@ class Options:
     weights: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5)
     # Seeds of each weight.
     seeds: int = 2
-    # Switches that are lived through; what precedes the first is left out.
+    # Switches that are measured; what precedes the first is left out.
     switches: int = 3
     # CSV with every phase of every seed; nothing is written if empty.
     out: str = ""
@@ -123,7 +123,7 @@ def _measure(options: Options, length: int) -> Drift:
         )
 
     devices = jax.devices()
-    lanes = lane_sharding(devices[: math.gcd(len(logits), len(devices))])
+    lanes = sharding.split(devices[: math.gcd(len(logits), len(devices))])
     advance = jax.jit(jax.vmap(phase), in_shardings=lanes, out_shardings=lanes)
     state = jax.jit(jax.vmap(init))(logits, jax.vmap(jax.random.key)(seeds))
     state = jax.device_put(state, lanes)

@@ -27,8 +27,8 @@ from experiments.gridworld.config import GridworldConfig, QLambdaConfig
 from experiments.gridworld.context import Context, no_context
 from experiments.gridworld.lifetime import Lifetime, make_lifetime
 from experiments.gridworld.schedule import Schedule
-from experiments.gridworld.study import lane_sharding
 from experiments.gridworld.variants import Variant
+from experiments.study import sharding
 
 _PHASES = 20  # parts of a period
 
@@ -43,7 +43,7 @@ class Options:
     epsilons: tuple[float, ...] = (0.02, 0.1)
     # Seeds of each combination.
     seeds: int = 2
-    # Switches that are lived through; what precedes the first is left out.
+    # Switches that are measured; what precedes the first is left out.
     switches: int = 8
     # CSV with every phase of every seed; nothing is written if empty.
     out: str = ""
@@ -60,7 +60,7 @@ def main() -> None:
     console = Console()
     swept = list(itertools.product(options.spikes, options.epsilons))
     lanes = list(itertools.product(swept, range(options.seeds)))
-    with console.status(f"{len(lanes)} lives"):
+    with console.status(f"{len(lanes)} lifetimes"):
         reward = _measure(options, lanes)
     console.print(_table(options, swept, reward))
     if options.out:
@@ -117,7 +117,7 @@ def _measure(options: Options, lanes: list) -> np.ndarray:
         return jax.lax.scan(lambda state, _: step(state), state, length=steps)
 
     devices = jax.devices()
-    shared = lane_sharding(devices[: math.gcd(len(lanes), len(devices))])
+    shared = sharding.split(devices[: math.gcd(len(lanes), len(devices))])
     advance = jax.jit(
         jax.vmap(phase), in_shardings=shared, out_shardings=shared
     )

@@ -21,11 +21,12 @@ from rich.table import Table
 from benchmarks import results
 from benchmarks.timing import per_second
 from experiments.cluster import processes
-from experiments.gridworld import study
 from experiments.gridworld.build import Setting
 from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
 from experiments.gridworld.presets import paper
+from experiments.gridworld.run import compile_lanes
 from experiments.gridworld.variants import Variant
+from experiments.study import sharding
 from learner.record.counted import counted
 
 _HIDDEN = 256
@@ -94,7 +95,7 @@ def _steps_per_second(variant: Variant, lanes: int, seconds: float) -> float:
     devices = jax.devices()
     total = lanes * len(devices)
     config = dataclasses.replace(paper(), steps=480_000, resolution=4_800)
-    program = study.compile_lanes(config, variant, devices)
+    program = compile_lanes(config, variant, devices)
     setting = Setting(
         jnp.full(total, variant.weight, jnp.float32),
         jnp.full(total, variant.meta_rate, jnp.float32),
@@ -114,7 +115,7 @@ def _peak(seconds: float) -> float:
     devices = jax.devices()
     x = jnp.ones((len(devices), 16, _HIDDEN))
     w = jnp.ones((len(devices), _HIDDEN, _HIDDEN)) / _HIDDEN
-    x, w = jax.device_put((x, w), study.lane_sharding(devices))
+    x, w = jax.device_put((x, w), sharding.split(devices))
     products = 1_000
 
     @jax.jit

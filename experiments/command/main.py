@@ -104,8 +104,8 @@ COMMANDS = {
     "compare": Command("experiments.viewing.compare"),
     "sweep": Command("experiments.atari57.study"),
     "report": Command("experiments.atari57.report"),
-    "gridworld": Command("experiments.gridworld.run"),
-    "few-shot": Command("experiments.few_shot.run"),
+    "gridworld": Command("experiments.gridworld.study"),
+    "few-shot": Command("experiments.few_shot.study"),
     "bench": Command("benchmarks.bench"),
     "completion": Command("experiments.command.completion"),
 }

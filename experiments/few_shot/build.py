@@ -5,17 +5,20 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from experiments.few_shot import episode, network, problem
+from experiments.few_shot import episode, network
 from experiments.few_shot.config import FewShotConfig
 from experiments.few_shot.datasets import read_images
 from experiments.few_shot.episode import Episode, Tasks, of_classes
-from experiments.few_shot.problem import Problem
+from experiments.few_shot.problem import (
+    Problem,
+    classification,
+    regression,
+)
 from experiments.few_shot.sinusoid import sinusoids
 from experiments.few_shot.variants import Variant, check_devices
+from experiments.study import sharding
 from learner.optimisers import make_meta_optimiser, make_optimiser
 from meta import bootstrap, matching, tasks
 from meta.bootstrap import MetaLearner
@@ -59,7 +62,8 @@ def build_splits(
         each=config.shots + config.queries,
     )
     parts = jax.device_put(
-        (images.train, images.validation, images.test), replicated(devices)
+        (images.train, images.validation, images.test),
+        sharding.replicated(devices),
     )
     return Splits(*(_tasks(config, images.brightest, part) for part in parts))
 
@@ -77,21 +81,21 @@ def _tasks(config: FewShotConfig, brightest: float, part: jax.Array) -> Tasks:
 def build_problem(config: FewShotConfig) -> Problem:
     """What is learned on each task."""
     if config.data == "sinusoid":
-        return problem.regression(network.mlp(config.network.hidden))
+        return regression(network.mlp(config.network.hidden))
     net = network.convolutional(config.network.channels, config.ways)
-    return problem.classification(net, temperature=config.temperature)
+    return classification(net, temperature=config.temperature)
 
 
 def build_learner(
     config: FewShotConfig,
     variant: Variant,
-    ours: Problem,
+    problem: Problem,
     *,
     over_tasks: OverTasks = tasks.vmapped,
     loop: Loop = scanned,
 ) -> MetaLearner:
     """What learns the initialisation; its windows are batches of episodes."""
-    rule = gradient_update(ours.loss, _sgd(config.inner_rate))
+    rule = gradient_update(problem.loss, _sgd(config.inner_rate))
     start = tasks.initialisation(over_tasks)
     # Adam cancels the scale of a matching function, but for its epsilon.
     meta_optimiser = make_meta_optimiser(
@@ -101,7 +105,7 @@ def build_learner(
     def standard(rule: Update) -> MetaLearner:
         return bootstrap.standard(
             rule,
-            lambda params, start, w, query: ours.loss(params, w, query)[0],
+            lambda params, start, w, query: problem.loss(params, w, query)[0],
             meta_optimiser,
             num_inner=max(variant.K, 1),
             batches=episode.ahead_on_query,
@@ -111,13 +115,13 @@ def build_learner(
 
     def first_order() -> MetaLearner:
         sgd = constant_gradient(_sgd(config.inner_rate))
-        return standard(gradient_update(ours.loss, sgd))
+        return standard(gradient_update(problem.loss, sgd))
 
     def bmg() -> MetaLearner:
         return bootstrap.bootstrapped(
             rule,
-            gradient_update(ours.loss, _sgd(variant.bootstrap_rate)),
-            _matching(ours, variant),
+            gradient_update(problem.loss, _sgd(variant.bootstrap_rate)),
+            _matching(problem, variant),
             meta_optimiser,
             num_inner=variant.K,
             num_bootstrap=variant.L,
@@ -151,31 +155,31 @@ def _sgd(rate: float) -> optax.GradientTransformation:
     )
 
 
-def _matching(ours: Problem, variant: Variant) -> matching.Matching:
+def _matching(problem: Problem, variant: Variant) -> matching.Matching:
     rules: dict[str, matching.Matching] = {
-        "kl": ours.kl,
-        "kl-reverse": matching.reversed_order(ours.kl),
+        "kl": problem.kl,
+        "kl-reverse": matching.reversed_order(problem.kl),
         "l2": matching.squared_distance(),
     }
     return rules[variant.matching]
 
 
 def build_test(
-    config: FewShotConfig, ours: Problem
+    config: FewShotConfig, problem: Problem
 ) -> Callable[[PyTree, Episode], jax.Array]:
     """`(w, episode) -> scores [1 + updates]` on the queries, from w on and
     after each update on the support."""
-    rule = gradient_update(ours.loss, _sgd(config.inner_rate))
+    rule = gradient_update(problem.loss, _sgd(config.inner_rate))
 
     def scores(w: PyTree, episode: Episode) -> jax.Array:
         def update(state: InnerState, _):
             state, _ = rule.apply(state, w, episode.support)
-            return state, ours.score(state.params, episode.query)
+            return state, problem.score(state.params, episode.query)
 
         _, after = jax.lax.scan(
             update, rule.init(w), length=config.test_updates
         )
-        return jnp.append(ours.score(w, episode.query), after)
+        return jnp.append(problem.score(w, episode.query), after)
 
     return scores
 
@@ -187,10 +191,9 @@ def over_devices(devices: Sequence[jax.Device], at_once: int) -> OverTasks:
       devices: that share the tasks, as many each.
       at_once: tasks of a device at a time; 0 for all.
     """
-    shared, split = PartitionSpec(), PartitionSpec("tasks")
 
     def over_tasks(task):
-        def ours(w: PyTree, items: PyTree) -> PyTree:
+        def of_one_device(w: PyTree, items: PyTree) -> PyTree:
             if not at_once:
                 return jax.vmap(task, in_axes=(None, 0))(w, items)
             return jax.lax.map(
@@ -198,20 +201,11 @@ def over_devices(devices: Sequence[jax.Device], at_once: int) -> OverTasks:
             )
 
         return jax.shard_map(
-            ours,
-            mesh=_mesh(devices),
-            in_specs=(shared, split),
-            out_specs=split,
+            of_one_device,
+            mesh=sharding.mesh(devices),
+            in_specs=(sharding.REPLICATED, sharding.SPLIT),
+            out_specs=sharding.SPLIT,
             check_vma=False,
         )
 
     return over_tasks
-
-
-def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
-    """A copy on each of these devices."""
-    return NamedSharding(_mesh(devices), PartitionSpec())
-
-
-def _mesh(devices: Sequence[jax.Device]) -> Mesh:
-    return Mesh(np.array(devices), ("tasks",))

@@ -6,6 +6,7 @@ settings of section 6 could not be sourced.
 """
 
 import dataclasses
+import pathlib
 from typing import Literal
 
 Data = Literal["sinusoid", "digits", "omniglot", "miniimagenet"]
@@ -92,6 +93,6 @@ class FewShotConfig:
     devices: int = 1
 
     @property
-    def place(self) -> str:
-        """The study's folder."""
-        return self.out or f"runs/few-shot-{self.data}"
+    def study_folder(self) -> pathlib.Path:
+        """Where its files lie."""
+        return pathlib.Path(self.out or f"runs/few-shot-{self.data}")

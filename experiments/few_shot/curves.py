@@ -1,12 +1,20 @@
-"""The study's files: per variant and seed a curve, and the final test."""
+"""A seed's curve and its final test: their columns, and their files."""
 
-import csv
-import gzip
 import pathlib
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+
+from experiments.study import csv_file, files
+from experiments.study.csv_file import COUNT, Column
+
+_COLUMNS = (
+    Column("step", COUNT, "meta-batches"),
+    Column("seconds", ".3f", "s"),
+    Column("cpu_seconds", ".3f", "s"),
+    Column("loss"),
+    Column("score"),
+)
 
 
 class Curve(NamedTuple):
@@ -21,54 +29,30 @@ class Curve(NamedTuple):
 
 def path(folder: pathlib.Path, variant: str, seed: int) -> pathlib.Path:
     """Of one seed's curve."""
-    return folder / "curves" / variant / f"seed-{seed:03d}.csv"
+    return files.seed_path(folder, "curves", variant, seed)
 
 
 def test_path(folder: pathlib.Path, variant: str, seed: int) -> pathlib.Path:
     """Of one seed's scores on the test tasks; it is written last."""
-    return folder / "tests" / variant / f"seed-{seed:03d}.csv.gz"
+    return files.seed_path(folder, "tests", variant, seed)
 
 
 def write(at: pathlib.Path, curve: Curve) -> None:
     """In one step: a curve is there whole or not at all."""
-    rows = [",".join(Curve._fields)]
-    rows += [
-        f"{n:.0f},{s:.3f},{c:.3f},{loss:.6g},{score:.6g}"
-        for n, s, c, loss, score in zip(*curve, strict=True)
-    ]
-    _write(at, "\n".join(rows).encode() + b"\n")
+    csv_file.write(at, _COLUMNS, curve)
 
 
 def read(at: pathlib.Path) -> Curve:
-    """What `write` wrote."""
-    with at.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = [np.array([float(r[name]) for r in rows]) for name in rows[0]]
-    return Curve(*columns)._replace(step=columns[0].astype(int))
+    """What `write` wrote, also an older version's."""
+    return Curve(*csv_file.read(at, _COLUMNS))
 
 
 def write_test(at: pathlib.Path, scores: np.ndarray) -> None:
     """Scores `[tasks, 1 + updates]`, before the first update and after each."""
-    updates = range(scores.shape[1])
-    rows = [",".join(f"after_{update}" for update in updates)]
-    rows += [",".join(f"{score:.6g}" for score in task) for task in scores]
-    # No time in the header: the same scores make the same file.
-    _write(at, gzip.compress("\n".join(rows).encode() + b"\n", mtime=0))
+    columns = [Column(f"after_{update}") for update in range(scores.shape[1])]
+    csv_file.write(at, columns, scores.T)
 
 
 def read_test(at: pathlib.Path) -> np.ndarray:
     """What `write_test` wrote, `[tasks, 1 + updates]`."""
-    with gzip.open(at, "rt") as file:
-        _, *rows = file.read().splitlines()
-    return np.array([_numbers(row.split(",")) for row in rows])
-
-
-def _numbers(texts: Iterable[str]) -> list[float]:
-    return [float(text) for text in texts]
-
-
-def _write(at: pathlib.Path, content: bytes) -> None:
-    at.parent.mkdir(parents=True, exist_ok=True)
-    fresh = at.with_name(f"{at.name}.new")
-    fresh.write_bytes(content)
-    fresh.replace(at)
+    return np.stack(list(csv_file.read_all(at).values()), axis=1)

@@ -5,19 +5,16 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 
 from experiments.few_shot.config import FewShotConfig
 from experiments.few_shot.variants import Variant
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
+from experiments.study import figure as style
+from experiments.study.figure import plt
 
 
 class Row(NamedTuple):
-    """One variant in the table; scores are on test tasks unless said."""
+    """One variant in the table; scores are on test tasks but where noted."""
 
     variant: Variant
     seeds: int
@@ -48,21 +45,22 @@ class Result(NamedTuple):
         """The scores on validation tasks after some seconds, `[seeds]`."""
         return np.array(
             [
-                np.interp(seconds, ours, score)
-                for ours, score in zip(self.seconds, self.score, strict=True)
+                np.interp(seconds, spent, score)
+                for spent, score in zip(self.seconds, self.score, strict=True)
             ]
         )
 
 
-def draw_curves(
-    config: FewShotConfig, folder: pathlib.Path, results: Sequence[Result]
-) -> None:
-    """Validation score over meta-batches, and over time."""
+def draw(config: FewShotConfig, results: Sequence[Result]) -> None:
+    """Every figure of a study, of the best variant of each method and K."""
+    folder = config.study_folder
     batches = [result.step for result in results]
     _draw_over(config, batches, results, "meta-batches", folder / "batches.png")
     times = [result.seconds.mean(axis=0) for result in results]
     label = "CPU seconds" if config.platform == "cpu" else "seconds"
     _draw_over(config, times, results, label, folder / "time.png")
+    _draw_updates(config, results, folder / "updates.png")
+    _draw_best(config, results, folder / "best.png")
 
 
 def _draw_over(
@@ -72,39 +70,30 @@ def _draw_over(
     label: str,
     path: pathlib.Path,
 ) -> None:
-    """Mean of the seeds, and what lies between the lowest and highest."""
+    """Validation score over meta-batches, or over time."""
     figure, axis = plt.subplots(figsize=(6.5, 4.5))
     for x, result in zip(where, results, strict=True):
-        mean = result.score.mean(axis=0)
-        (line,) = axis.plot(x, mean, **_style(result.row.variant))
-        axis.fill_between(
-            x,
-            result.score.min(axis=0),
-            result.score.max(axis=0),
-            color=line.get_color(),
-            alpha=0.12,
-            lw=0,
-        )
+        style.shade(axis, x, result.score, **_look(result.row.variant))
     axis.set_xlabel(label)
-    axis.set_ylabel(f"{_score(config)}, validation tasks")
+    axis.set_ylabel(f"{score_name(config)}, validation tasks")
     _save(config, figure, axis, path)
 
 
-def draw_updates(
-    config: FewShotConfig, folder: pathlib.Path, results: Sequence[Result]
+def _draw_updates(
+    config: FewShotConfig, results: Sequence[Result], path: pathlib.Path
 ) -> None:
     """Test score against the updates made on the task."""
     figure, axis = plt.subplots(figsize=(6.5, 4.5))
     for result in results:
         mean = np.nanmean(result.tests, axis=(0, 1))
-        axis.plot(mean, marker=".", **_style(result.row.variant))
+        axis.plot(mean, marker=".", **_look(result.row.variant))
     axis.set_xlabel("updates on a test task")
-    axis.set_ylabel(f"{_score(config)}, test tasks")
-    _save(config, figure, axis, folder / "updates.png")
+    axis.set_ylabel(f"{score_name(config)}, test tasks")
+    _save(config, figure, axis, path)
 
 
-def draw_best(
-    config: FewShotConfig, folder: pathlib.Path, results: Sequence[Result]
+def _draw_best(
+    config: FewShotConfig, results: Sequence[Result], path: pathlib.Path
 ) -> None:
     """Test score of the best variant for each K, with its 95 % interval over
     test tasks."""
@@ -116,12 +105,11 @@ def draw_best(
         return
     figure, axis = plt.subplots(figsize=(5, 4.5))
     for method, rows in methods.items():
-        axis.errorbar(
+        style.bars(
+            axis,
             [row.variant.K for row in rows],
             [row.score for row in rows],
             [row.task_interval for row in rows],
-            marker="o",
-            capsize=3,
             color=_COLOURS[method],
             label=_NAMES[method],
         )
@@ -129,8 +117,8 @@ def draw_best(
         sorted({row.variant.K for r in methods.values() for row in r})
     )
     axis.set_xlabel("K, inner updates of a meta-step")
-    axis.set_ylabel(f"{_score(config)}, test tasks")
-    _save(config, figure, axis, folder / "best.png")
+    axis.set_ylabel(f"{score_name(config)}, test tasks")
+    _save(config, figure, axis, path)
 
 
 _NAMES = {
@@ -148,7 +136,7 @@ _COLOURS = {
 _DASHES = ("-", "--", ":", "-.")
 
 
-def _style(variant: Variant) -> dict[str, Any]:
+def _look(variant: Variant) -> dict[str, Any]:
     """One colour for a method, one dash for a K."""
     label = _NAMES[variant.method]
     if variant.K:
@@ -163,7 +151,8 @@ def _style(variant: Variant) -> dict[str, Any]:
     }
 
 
-def _score(config: FewShotConfig) -> str:
+def score_name(config: FewShotConfig) -> str:
+    """What the scores are."""
     if config.data == "sinusoid":
         return "mean squared error"
     return "accuracy"
@@ -179,9 +168,4 @@ def _save(
         axis.set_yscale("log")
         # One that diverges would make the others a line.
         axis.set_ylim(top=min(axis.get_ylim()[1], 10.0))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8, frameon=False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    plt.close(figure)
+    style.save(figure, [axis], path)

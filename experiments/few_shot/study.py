@@ -1,243 +1,112 @@
-"""Runs of a study, one after another: learn, look, test, write."""
+"""The command `bmg few-shot`: what is to run, and what is done."""
 
+import argparse
 import functools
-import itertools
-import math
-import pathlib
-import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+import typing
+from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from experiments.few_shot import curves
-from experiments.few_shot.build import (
-    Splits,
-    build_learner,
-    build_problem,
-    build_test,
-    over_devices,
-    replicated,
-)
+from experiments.command import command_line
 from experiments.few_shot.config import FewShotConfig
-from experiments.few_shot.curves import Curve
-from experiments.few_shot.episode import Tasks
-from experiments.few_shot.variants import Variant, expand
-from learner.record.checkpoint import Checkpoints
-from meta.bootstrap import MetaState
+from experiments.few_shot.presets import PRESETS
+from experiments.few_shot.variants import Variant, check, expand
+from experiments.study import command, files
+from experiments.study.command import Report, Study, Work
+from experiments.study.ledger import Ledger, Run, every_run
+from experiments.study.progress_bar import ReportProgress
 
-PyTree = Any
-_UNFINISHED = "unfinished"
-_SAVE_SECONDS = 60.0
-# Tasks that all variants and seeds are looked at and tested on.
-_VALIDATION_SEED, _TEST_SEED = 1_000_001, 1_000_002
-
-# (meta-batches done since the last call, what is running)
-Tell = Callable[[int, str], None]
+if typing.TYPE_CHECKING:
+    from experiments.few_shot.build import Splits
 
 
-class State(NamedTuple):
-    """All that a run reads and writes, and a checkpoint holds."""
-
-    meta: MetaState
-    key: jax.Array  # its data
-    curve: Curve  # [rows], 0 in those to come
+def main(arguments: list[str]) -> int:
+    """Runs what is not there yet of a study, writes its table and figures."""
+    return command.run(STUDY, parse(arguments))
 
 
-class Program(NamedTuple):
-    """What one variant's runs call, compiled.
+def parse(arguments: list[str]) -> FewShotConfig:
+    """The preset, then the file, then the flags; later ones win.
 
-    init: `seed -> (meta_state, key_data)`.
-    advance: `(meta_state, key_data) -> (meta_state, key_data, loss)`, a row.
-    validate, test: `w -> scores [tasks, 1 + updates]`, shared by all variants.
+    The preset is that of `--data` unless `--preset` names another.
     """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--data", default="sinusoid")
+    data = first.parse_known_args(arguments)[0].data
+    return command_line.parse(
+        arguments,
+        PRESETS,
+        default=data if data in PRESETS else "sinusoid",
+        command=STUDY.command,
+        what="Few-shot learning by BMG and MAML.",
+    )
 
-    init: Callable[[jax.Array], tuple[MetaState, jax.Array]]
-    advance: Callable[
-        [MetaState, jax.Array], tuple[MetaState, jax.Array, jax.Array]
-    ]
-    validate: Callable[[PyTree], jax.Array]
-    test: Callable[[PyTree], jax.Array]
 
-
-def run(config: FewShotConfig, splits: Splits, tell: Tell) -> None:
+def run(
+    config: FewShotConfig, splits: "Splits", report: ReportProgress
+) -> None:
     """Runs what has not been tested yet, the first seed of every variant first.
 
     Args:
       config: the study.
       splits: its tasks.
-      tell: takes progress.
+      report: takes progress in meta-batches.
     """
-    folder = pathlib.Path(config.place)
+    import jax
+
+    from experiments.few_shot.run import Compiler, run_seed
+
     compiler = Compiler(config, splits, jax.devices())
-    programs: dict[Variant, Program] = {}
-    for variant, seed in _todo(config):
-        if variant not in programs:
-            programs[variant] = compiler.program(variant)
-        _run_seed(config, programs[variant], variant, seed, tell)
-    shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+    program = functools.cache(compiler.program)
+    for each in _ledger(config).todo(_runs(config)):
+        run_seed(config, program(each.variant), each, report)
+    files.remove_unfinished(config.study_folder)
 
 
-def planned_steps(config: FewShotConfig) -> tuple[int, int]:
+def progress(config: FewShotConfig) -> tuple[int, int]:
     """Meta-batches of the whole study, and those that are done."""
-    each = _rows(config) * config.resolution
-    every = len(expand(config)) * config.seeds
-    return every * each, (every - len(list(_todo(config)))) * each
+    from experiments.few_shot.run import num_rows
+
+    each = num_rows(config) * config.resolution
+    return _ledger(config).progress(_runs(config), lambda variant: each)
 
 
-def _todo(config: FewShotConfig) -> Iterator[tuple[Variant, int]]:
-    folder = pathlib.Path(config.place)
-    seeds = range(1, config.seeds + 1)
-    for seed, variant in itertools.product(seeds, expand(config)):
-        if not curves.test_path(folder, variant.name, seed).exists():
-            yield variant, seed
-
-
-def _rows(config: FewShotConfig) -> int:
-    return math.ceil(config.steps / config.resolution)
-
-
-class Compiler:
-    """Makes the programs of a study's variants.
-
-    Args:
-      config: the study.
-      splits: its tasks.
-      devices: that share the tasks of a meta-batch.
-    """
-
-    def __init__(
-        self,
-        config: FewShotConfig,
-        splits: Splits,
-        devices: Sequence[jax.Device],
-    ):
-        self._config = config
-        self._problem = build_problem(config)
-        self._train = splits.train
-        self._over_tasks = over_devices(devices, config.at_once)
-        self._jit = functools.partial(
-            jax.jit, out_shardings=replicated(devices)
-        )
-        self._validate = self._scores(
-            splits.validation, config.validation_tasks, _VALIDATION_SEED
-        )
-        self._test = self._scores(splits.test, config.test_tasks, _TEST_SEED)
-
-    def program(self, variant: Variant) -> Program:
-        """The program of all seeds of a variant."""
-        learner = build_learner(
-            self._config, variant, self._problem, over_tasks=self._over_tasks
-        )
-        data, sample = self._train
-
-        def init(data: PyTree, seed: jax.Array) -> tuple[MetaState, jax.Array]:
-            first, key, rest = jax.random.split(jax.random.key(seed), 3)
-            w = self._problem.init(first, sample(data, key).support.inputs)
-            return learner.init((), w), jax.random.key_data(rest)
-
-        def advance(data: PyTree, meta: MetaState, key: jax.Array):
-            def step(carry, _):
-                meta, key = carry
-                key, fresh = jax.random.split(key)
-                keys = jax.random.split(fresh, self._config.tasks)
-                episodes = self._over_tasks(sample)(data, keys)
-                meta, metrics = learner.step(meta, episodes)
-                return (meta, key), metrics["meta"]["loss"]
-
-            start = meta, jax.random.wrap_key_data(key)
-            (meta, key), losses = jax.lax.scan(
-                step, start, length=self._config.resolution
-            )
-            return meta, jax.random.key_data(key), jnp.mean(losses)
-
-        begin = functools.partial(self._jit(init), data)
-        # Compiled before it is timed.
-        lowered = self._jit(advance).lower(data, *begin(jnp.uint32(0)))
-        rows = functools.partial(lowered.compile(), data)
-        return Program(begin, rows, self._validate, self._test)
-
-    def _scores(
-        self, tasks: Tasks, count: int, seed: int
-    ) -> Callable[[PyTree], jax.Array]:
-        """`w -> scores` on tasks that are the same each time."""
-        test = build_test(self._config, self._problem)
-
-        def one(shared: tuple[PyTree, PyTree], key: jax.Array) -> jax.Array:
-            data, w = shared
-            return test(w, tasks.sample(data, key))
-
-        def of(data: PyTree, w: PyTree) -> jax.Array:
-            keys = jax.random.split(jax.random.key(seed), count)
-            return self._over_tasks(one)((data, w), keys)
-
-        return functools.partial(self._jit(of), tasks.data)
-
-
-def _run_seed(
-    config: FewShotConfig,
-    program: Program,
-    variant: Variant,
-    seed: int,
-    tell: Tell,
-) -> None:
-    """One seed from its start or last checkpoint to its test."""
-    folder = pathlib.Path(config.place)
-    unfinished = folder / _UNFINISHED / f"{variant.name}-{seed}"
-    checkpoints = Checkpoints(unfinished, keep=1, report=print)
-    try:
-        start, state = _restored(config, checkpoints, program, seed)
-        tell(start * config.resolution, variant.name)
-        saved = time.monotonic()
-        for row in range(start, _rows(config)):
-            state = _advance(config, program, state, row)
-            tell(config.resolution, variant.name)
-            if time.monotonic() - saved >= _SAVE_SECONDS:
-                checkpoints.save(row + 1, state, {"row": row + 1}, {})
-                saved = time.monotonic()
-    finally:
-        checkpoints.close()
-    curves.write(curves.path(folder, variant.name, seed), state.curve)
-    curves.write_test(
-        curves.test_path(folder, variant.name, seed),
-        np.asarray(program.test(state.meta.meta_params)),
+def _runs(config: FewShotConfig) -> Sequence[Run[Variant]]:
+    return sorted(
+        every_run(expand(config), config.seeds), key=lambda run: run.seed
     )
-    shutil.rmtree(unfinished)
 
 
-def _restored(
-    config: FewShotConfig,
-    checkpoints: Checkpoints,
-    program: Program,
-    seed: int,
-) -> tuple[int, State]:
-    """Rows that are done, and the state after them."""
-    nothing = Curve(*(np.zeros(_rows(config)) for _ in Curve._fields))
-    first = State(*program.init(jnp.uint32(seed)), nothing)
-    found = checkpoints.restore(first)
-    if found is None:
-        return 0, first
-    # Copies: what comes from a checkpoint cannot be written.
-    curve = jax.tree.map(np.array, found.state.curve)
-    return found.facts["row"], found.state._replace(curve=curve)
+def _ledger(config: FewShotConfig) -> Ledger:
+    return Ledger(config.study_folder, kind="tests")
 
 
-def _advance(
-    config: FewShotConfig, program: Program, state: State, row: int
-) -> State:
-    """One row of the curve: meta-batches, which are timed, and a look."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    meta, key, loss = jax.block_until_ready(
-        program.advance(state.meta, state.key)
+def _prepare(config: FewShotConfig) -> Work:
+    import jax
+
+    from experiments.few_shot.build import build_splits
+
+    splits = build_splits(config, jax.devices())
+    return Work(
+        functools.partial(progress, config),
+        functools.partial(run, config, splits),
     )
-    spent = time.perf_counter() - wall, time.process_time() - cpu
-    before = [0.0, 0.0] if not row else [x[row - 1] for x in state.curve[1:3]]
-    after = np.add(before, spent)
-    score = np.mean(np.asarray(program.validate(meta.meta_params))[:, -1])
-    values = (row + 1) * config.resolution, *after, loss, score
-    for column, value in zip(state.curve, values, strict=True):
-        column[row] = value
-    return State(meta, key, state.curve)
+
+
+def _report(config: FewShotConfig) -> Report:
+    from experiments.few_shot import report
+
+    rows = report.report(config)
+    return Report(report.table(config, rows), report.notes(rows))
+
+
+STUDY = Study(
+    command="bmg few-shot",
+    default=FewShotConfig(),
+    free=(
+        *("folder", "at_once", "method", "K", "L", "matching", "ahead"),
+        *("bootstrap_rate", "meta_rate"),
+    ),
+    unit="meta-batches",
+    check=check,
+    prepare=_prepare,
+    report=_report,
+)

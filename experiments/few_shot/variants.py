@@ -9,6 +9,7 @@ from experiments.few_shot.config import (
     MatchingName,
     Method,
 )
+from experiments.study import checks
 from learner.config import ConfigError
 
 
@@ -86,43 +87,21 @@ def check(config: FewShotConfig) -> None:
         "validation-tasks": config.validation_tasks,
         "devices": config.devices,
     }
-    for name, value in at_least_one.items():
-        if value < 1:
-            raise ConfigError(f"{name} = {value}: must be at least 1")
-    if config.at_once < 0:
-        raise ConfigError(f"at-once = {config.at_once}: must be 0 or more")
-    if config.ways < 2:
-        raise ConfigError(f"ways = {config.ways}: must be at least 2")
-    for name in ("method", "K", "L", "matching", "ahead"):
-        if not getattr(config, name):
-            raise ConfigError(f"{name}: name at least one")
-    _check_swept("K", config.K, 1, 1000)
-    _check_swept("L", config.L, 1, 1000)
-    _check_rates("bootstrap-rate", config.bootstrap_rate)
-    _check_rates("meta-rate", config.meta_rate)
-    _check_rates("inner-rate", (config.inner_rate,))
-    _check_rates("temperature", (config.temperature,))
-    for name in ("hidden", "channels"):
-        _check_swept(f"network.{name}", getattr(config.network, name), 1, 4096)
+    checks.at_least(1, at_least_one)
+    checks.at_least(2, {"ways": config.ways})
+    checks.not_negative("at-once", config.at_once)
+    checks.some_named(config, ("method", "K", "L", "matching", "ahead"))
+    checks.between("K", config.K, 1, 1000)
+    checks.between("L", config.L, 1, 1000)
+    checks.swept_positive("bootstrap-rate", config.bootstrap_rate)
+    checks.swept_positive("meta-rate", config.meta_rate)
+    checks.swept_positive("inner-rate", (config.inner_rate,))
+    checks.swept_positive("temperature", (config.temperature,))
+    checks.between("network.hidden", config.network.hidden, 1, 4096)
+    checks.between("network.channels", config.network.channels, 1, 4096)
     _check_data(config)
     if config.platform == "cpu":
         check_devices(config, config.devices)
-
-
-def _check_swept(name: str, values: tuple, low: float, high: float) -> None:
-    for value in values:
-        if not low <= value <= high:
-            raise ConfigError(
-                f"{name} = {value:g}: must lie between {low:g} and {high:g}"
-            )
-
-
-def _check_rates(name: str, values: tuple[float, ...]) -> None:
-    if not values:
-        raise ConfigError(f"{name}: a sweep needs at least one value")
-    for value in values:
-        if not 0.0 < value < float("inf"):
-            raise ConfigError(f"{name} = {value:g}: must be positive")
 
 
 def _check_data(config: FewShotConfig) -> None:

@@ -5,6 +5,7 @@ al. 2022), [T] third parties, [M] recalled and unverified, [D] ours.
 """
 
 import dataclasses
+import pathlib
 from typing import Literal
 
 AgentName = Literal["ac", "q-lambda"]
@@ -133,6 +134,6 @@ class GridworldConfig:
     q: QLambdaConfig = QLambdaConfig()
 
     @property
-    def folder(self) -> str:
-        """The study's folder."""
-        return self.out or "runs/gridworld"
+    def study_folder(self) -> pathlib.Path:
+        """Where its files lie."""
+        return pathlib.Path(self.out or "runs/gridworld")

@@ -1,13 +1,18 @@
-"""The study's files: one CSV per variant and seed."""
+"""A seed's curve: its columns, and its file."""
 
-import csv
-import gzip
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
 
-FIELDS = ("step", "reward", "hyperparam")
+from experiments.study import csv_file, files
+from experiments.study.csv_file import COUNT, Column
+
+_COLUMNS = (
+    Column("step", COUNT, "environment steps"),
+    Column("reward", unit="per step"),
+    Column("hyperparam"),
+)
 
 
 class Curve(NamedTuple):
@@ -25,31 +30,14 @@ class Curve(NamedTuple):
 
 def path(folder: pathlib.Path, variant: str, seed: int) -> pathlib.Path:
     """Of one seed's curve."""
-    return folder / "curves" / variant / f"seed-{seed:03d}.csv.gz"
+    return files.seed_path(folder, "curves", variant, seed)
 
 
 def write(at: pathlib.Path, curve: Curve) -> None:
     """In one step: a curve is there whole or not at all."""
-    at.parent.mkdir(parents=True, exist_ok=True)
-    fresh = at.with_name(f"{at.name}.new")
-    # No time in the header: the same curve makes the same file.
-    with (
-        fresh.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
-    ):
-        rows = [",".join(FIELDS)]
-        rows += [
-            f"{s:d},{r:.6g},{h:.6g}" for s, r, h in zip(*curve, strict=True)
-        ]
-        packed.write(("\n".join(rows) + "\n").encode())
-    fresh.replace(at)
+    csv_file.write(at, _COLUMNS, curve)
 
 
 def read(at: pathlib.Path) -> Curve:
-    """What `write` wrote."""
-    with gzip.open(at, "rt", newline="") as file:
-        rows = list(csv.DictReader(file))
-    step = np.array([int(row["step"]) for row in rows])
-    reward = np.array([float(row["reward"]) for row in rows])
-    hyperparam = np.array([float(row["hyperparam"]) for row in rows])
-    return Curve(step, reward, hyperparam)
+    """What `write` wrote, also an older version's."""
+    return Curve(*csv_file.read(at, _COLUMNS))

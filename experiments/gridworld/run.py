@@ -1,95 +1,58 @@
-"""The command `bmg gridworld`: runs a study, then reports it."""
+"""Lanes of one structure, from a compiled program to curves on disk."""
 
-import math
-import pathlib
+import functools
+from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
+import jax
+import jax.numpy as jnp
+import numpy as np
 
-from experiments.cluster import processes
-from experiments.command import command_line
+from experiments.gridworld import curves
+from experiments.gridworld.build import Setting, build_lifetime
 from experiments.gridworld.config import GridworldConfig
-from experiments.gridworld.presets import PRESETS
-from experiments.gridworld.variants import check
-from experiments.study.progress_bar import study_bar, teller
-from learner.config import ConfigError
-from learner.record import config_file
-
-# What may differ between a study and its continuation: it can grow.
-_FREE = (
-    *("out", "report_only", "seeds", "lanes", "platform", "devices"),
-    *("agent", "method", "context"),
-    *("ac.K", "ac.L", "ac.entropy", "ac.outer_entropy", "ac.meta_rate"),
-    *("q.L", "q.epsilon", "q.meta_rate"),
-)
+from experiments.gridworld.curves import Curve
+from experiments.gridworld.lifetime import Record
+from experiments.gridworld.variants import Variant
+from experiments.study import lanes
+from experiments.study.chunks import Runner
+from experiments.study.lanes import Plan, Program
+from experiments.study.ledger import Run
 
 
-def main(arguments: list[str]) -> int:
-    """Runs what is not there yet of a study, writes its table and figures."""
-    config = parse(arguments)
-    check(config)
-    processes.restart_with(
-        processes.study_variables(config.platform, config.devices),
-        "experiments.command.main",
-    )
-    folder = pathlib.Path(config.folder)
-    if config.report_only and not (folder / "curves").is_dir():
-        raise ConfigError(f"--out {folder}: no study is there to report")
-    config_file.claim(
-        folder, config, GridworldConfig(), free=_FREE, command="bmg gridworld"
-    )
-    console = Console()
-    if not config.report_only:
-        _run(config, console)
-    from experiments.gridworld import report
+def make_runner(config: GridworldConfig) -> Runner[Variant]:
+    """How this study's lanes are compiled, set and written."""
 
-    console.print(_table(report.report(config)))
-    console.print(f"study   {folder}", soft_wrap=True)
-    return 0
+    def write(run: Run[Variant], step: np.ndarray, record: Record) -> None:
+        at = curves.path(config.study_folder, run.variant.name, run.seed)
+        curves.write(at, Curve(step, *record))
+
+    return Runner(functools.partial(compile_lanes, config), _settings, write)
 
 
-def _run(config: GridworldConfig, console: Console) -> None:
-    # JAX reads its environment variables when it is imported.
-    from experiments.gridworld import study
-
-    todo, done = study.planned_steps(config)
-    with study_bar(console, "steps") as bar:
-        task = bar.add_task("compiling", total=todo, completed=done)
-        study.run(config, teller(bar, task, "steps"))
-
-
-def parse(arguments: list[str]) -> GridworldConfig:
-    """The preset, then the file, then the flags; later ones win."""
-    return command_line.parse(
-        arguments,
-        PRESETS,
-        default="paper",
-        command="bmg gridworld",
-        what="The two-colour grid world.",
+def make_plan(config: GridworldConfig, structure: Variant) -> Plan:
+    """How a run is cut: rows of its curve, calls of its program."""
+    nothing = Setting(jnp.zeros(()), jnp.zeros(()))
+    return lanes.make_plan(
+        build_lifetime(config, structure, nothing).steps,
+        steps=config.steps,
+        resolution=config.resolution,
     )
 
 
-def _table(rows) -> Table:
-    table = Table(title="return over the whole lifetime, in millions")
-    columns = "seeds", "diverged", "mean", "deviation", "95 % interval"
-    for column in ("variant", *columns):
-        table.add_column(
-            column,
-            justify="left" if column == "variant" else "right",
-            overflow="fold",
-        )
-    for row in rows:
-        table.add_row(
-            row.variant.name,
-            str(row.seeds),
-            str(row.diverged),
-            _millions(row.mean),
-            _millions(row.deviation),
-            _millions(row.interval, "± "),
-        )
-    return table
+def compile_lanes(
+    config: GridworldConfig, structure: Variant, devices: Sequence[jax.Device]
+) -> Program:
+    """The program of all lanes that share a structure, over these devices."""
+    return lanes.compile_lanes(
+        functools.partial(build_lifetime, config, structure),
+        make_plan(config, structure),
+        devices,
+    )
 
 
-def _millions(value: float, sign: str = "") -> str:
-    """One seed has no deviation."""
-    return "" if math.isnan(value) else f"{sign}{value / 1e6:.3f}"
+def _settings(runs: Sequence[Run[Variant]]) -> Setting:
+    weights = [run.variant.weight for run in runs]
+    rates = [run.variant.meta_rate for run in runs]
+    return Setting(
+        jnp.array(weights, jnp.float32), jnp.array(rates, jnp.float32)
+    )

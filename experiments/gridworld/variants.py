@@ -10,6 +10,7 @@ from experiments.gridworld.config import (
     GridworldConfig,
     Method,
 )
+from experiments.study import checks
 from learner.config import ConfigError
 
 _MOST_UPDATES = 64  # of a meta-step: they are unrolled into one program
@@ -121,30 +122,16 @@ def check(config: GridworldConfig) -> None:
         "q.context-size": config.q.context_size,
         "q.memory": config.q.memory,
     }
-    for name, value in at_least_one.items():
-        if value < 1:
-            raise ConfigError(f"{name} = {value}: must be at least 1")
-    if config.devices < 0:
-        raise ConfigError(f"devices = {config.devices}: must be 0 or more")
-    _check_swept("ac.K", config.ac.K, 1, _MOST_UPDATES)
-    _check_swept("ac.L", config.ac.L, 1, _MOST_UPDATES)
-    _check_swept("q.L", config.q.L, 2, 128)
-    _check_swept("ac.entropy", config.ac.entropy, 0.0, 10.0)
-    _check_swept("ac.outer-entropy", config.ac.outer_entropy, 0.0, 10.0)
-    _check_swept("ac.meta-rate", config.ac.meta_rate, 0.0, 1.0)
-    _check_swept("q.epsilon", config.q.epsilon, 0.0, 1.0)
-    _check_swept("q.meta-rate", config.q.meta_rate, 0.0, 1.0)
-    for name in ("agent", "method", "context"):
-        if not getattr(config, name):
-            raise ConfigError(f"{name}: name at least one")
+    checks.at_least(1, at_least_one)
+    checks.not_negative("devices", config.devices)
+    ac, q = config.ac, config.q
+    checks.swept_between("ac.K", ac.K, 1, _MOST_UPDATES)
+    checks.swept_between("ac.L", ac.L, 1, _MOST_UPDATES)
+    checks.swept_between("q.L", q.L, 2, 128)
+    checks.swept_between("ac.entropy", ac.entropy, 0.0, 10.0)
+    checks.swept_between("ac.outer-entropy", ac.outer_entropy, 0.0, 10.0)
+    checks.swept_between("ac.meta-rate", ac.meta_rate, 0.0, 1.0)
+    checks.swept_between("q.epsilon", q.epsilon, 0.0, 1.0)
+    checks.swept_between("q.meta-rate", q.meta_rate, 0.0, 1.0)
+    checks.some_named(config, ("agent", "method", "context"))
     expand(config)
-
-
-def _check_swept(name: str, values: tuple, low: float, high: float) -> None:
-    if not values:
-        raise ConfigError(f"{name}: a sweep needs at least one value")
-    for value in values:
-        if not low <= value <= high:
-            raise ConfigError(
-                f"{name} = {value:g}: must lie between {low:g} and {high:g}"
-            )

@@ -17,6 +17,9 @@ from rich.progress import (
 
 _LINE_SECONDS = 30.0  # between lines, where there is no terminal
 
+# (done since the last call, what is running)
+ReportProgress = Callable[[int, str], None]
+
 
 def study_bar(console: Console, unit: str) -> Progress:
     """A bar that counts `unit`s."""
@@ -32,25 +35,19 @@ def study_bar(console: Console, unit: str) -> Progress:
     )
 
 
-def teller(
-    bar: Progress, task: TaskID, unit: str
-) -> Callable[[int, str], None]:
-    """Moves the bar; writes lines instead where nobody sees a bar move.
+def reporter(bar: Progress, task: TaskID, unit: str) -> ReportProgress:
+    """Moves the bar; writes lines instead where nobody sees a bar move."""
+    written = time.monotonic()
 
-    Returns:
-      `(done since the last call, what is running) -> None`.
-    """
-    told = time.monotonic()
-
-    def tell(done: int, what: str) -> None:
-        nonlocal told
+    def report(done: int, what: str) -> None:
+        nonlocal written
         bar.update(task, advance=done, description=what)
         now = time.monotonic()
-        if not bar.console.is_terminal and now - told >= _LINE_SECONDS:
+        if not bar.console.is_terminal and now - written >= _LINE_SECONDS:
             bar.console.print(_line(bar.tasks[task], unit), soft_wrap=True)
-            told = now
+            written = now
 
-    return tell
+    return report
 
 
 def _line(task: Task, unit: str) -> str:

@@ -26,7 +26,7 @@ def test_a_study_ends_in_a_table_and_figures_once(bmg, tmp_path):
 
 
 def test_bad_input_makes_no_folder(bmg, tmp_path):
-    for arguments, said in (
+    for arguments, message in (
         (("--data", "miniimagenet"), "--folder"),
         (("--data", "omniglot", "--folder", "nowhere"), "nowhere"),
         (("--data", "digit"), "digits"),
@@ -35,6 +35,6 @@ def test_bad_input_makes_no_folder(bmg, tmp_path):
         folder = tmp_path / "nothing"
         command = bmg("few-shot", *arguments, "--out", folder)
         assert command.wait(60) == 2, command.text()
-        assert said in command.text()
+        assert message in command.text()
         assert "Traceback" not in command.text()
         assert not folder.exists()

@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import pathlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -12,10 +14,11 @@ from experiments.few_shot import build, curves, report, run, study
 from experiments.few_shot.config import FewShotConfig, NetworkConfig
 from experiments.few_shot.presets import PRESETS
 from experiments.few_shot.variants import Variant, check, expand
+from experiments.study import resume
 from learner.config import ConfigError
 
 
-def tiny(place, **changes):
+def tiny(out, **changes):
     config = FewShotConfig(
         data="sinusoid",
         method=("maml", "bmg"),
@@ -29,7 +32,7 @@ def tiny(place, **changes):
         test_tasks=8,
         validation_tasks=4,
         network=NetworkConfig(hidden=(5,), channels=(2,)),
-        out=str(place),
+        out=str(out),
     )
     return dataclasses.replace(config, **changes)
 
@@ -38,9 +41,9 @@ def silent(steps, what):
     del steps, what
 
 
-def run_study(config, tell=silent):
-    splits = build.build_splits(config, study.jax.devices())
-    study.run(config, splits, tell)
+def run_study(config, report=silent):
+    splits = build.build_splits(config, jax.devices())
+    study.run(config, splits, report)
 
 
 def contents(folder):
@@ -94,11 +97,11 @@ def test_a_study_that_was_interrupted_ends_as_if_it_had_not(
     whole = tiny(tmp_path / "whole", **changes)
     broken = dataclasses.replace(whole, out=str(tmp_path / "broken"))
     run_study(whole)
-    monkeypatch.setattr(study, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "_SAVE_SECONDS", 0.0)
     assert interrupted(broken, 3) >= 1
-    assert contents(broken.place) == contents(whole.place)
-    assert len(contents(whole.place)) == 2 * len(expand(whole))
-    assert not (pathlib.Path(broken.place) / "unfinished").exists()
+    assert contents(broken.study_folder) == contents(whole.study_folder)
+    assert len(contents(whole.study_folder)) == 2 * len(expand(whole))
+    assert not (broken.study_folder / "unfinished").exists()
     # What is done is not run again.
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.csv*")}
     run_study(broken)
@@ -121,16 +124,16 @@ def write_random_images(folder):
 def test_tasks_shared_out_are_the_same_tasks(tmp_path):
     """Two devices, and tasks one by one, give what one device at once does."""
     config = tiny(tmp_path, method=("bmg",), validation_tasks=8)
-    devices = study.jax.devices()
+    devices = jax.devices()
     assert len(devices) == 2
     (variant,) = expand(config)
     found = []
     for count, at_once in ((1, 0), (2, 0), (2, 1)):
         each = dataclasses.replace(config, at_once=at_once)
-        ours = devices[:count]
-        splits = build.build_splits(each, ours)
-        program = study.Compiler(each, splits, ours).program(variant)
-        meta, key = program.init(study.jnp.uint32(3))
+        chosen = devices[:count]
+        splits = build.build_splits(each, chosen)
+        program = run.Compiler(each, splits, chosen).program(variant)
+        meta, key = program.init(jnp.uint32(3))
         meta, key, loss = program.advance(meta, key)
         found.append((float(loss), program.test(meta.meta_params)))
     for loss, scores in found[1:]:
@@ -182,7 +185,7 @@ def test_the_table_by_hand(written):
 def test_differences_are_of_the_same_tasks(written):
     config, tests = written
     report.report(config)
-    folder = pathlib.Path(config.place)
+    folder = config.study_folder
     with (folder / "differences.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     maml, *others = expand(config)
@@ -207,7 +210,7 @@ def test_what_diverged_is_counted_and_left_out(written):
     variant = expand(config)[1]
     test = tests[variant, 1]
     test[:3, -1] = [np.inf, np.nan, -np.inf]
-    folder = pathlib.Path(config.place)
+    folder = config.study_folder
     curves.write_test(curves.test_path(folder, variant.name, 1), test)
     rows = {row.variant: row for row in report.report(config)}
     last = [*test[3:, -1], *tests[variant, 2][:, -1]]
@@ -245,13 +248,13 @@ def test_presets_can_run(name):
 
 
 def test_data_names_its_preset():
-    assert run.parse(["--data", "digits"]) == PRESETS["digits"]()
-    assert run.parse([]).data == "sinusoid"
-    assert run.parse(["--data", "digits", "--ways", "3"]).ways == 3
+    assert study.parse(["--data", "digits"]) == PRESETS["digits"]()
+    assert study.parse([]).data == "sinusoid"
+    assert study.parse(["--data", "digits", "--ways", "3"]).ways == 3
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"shots": 0}, "shots = 0"),
         ({"ways": 1}, "ways = 1"),
@@ -266,20 +269,20 @@ def test_data_names_its_preset():
         ({"tasks": 3, "devices": 2}, "tasks = 3: must be a multiple"),
     ],
 )
-def test_bad_input_is_named(tmp_path, changes, said):
-    with pytest.raises(ConfigError, match=said):
+def test_bad_input_is_named(tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
         check(tiny(tmp_path, **changes))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"ways": 9}, "ways = 9: digits has 8 classes for validation"),
         ({"queries": 200}, "digits has 174 images of each class"),
     ],
 )
-def test_tasks_that_digits_cannot_make(tmp_path, changes, said):
+def test_tasks_that_digits_cannot_make(tmp_path, changes, message):
     pytest.importorskip("sklearn")
     config = tiny(tmp_path, data="digits", method=("maml",), **changes)
-    with pytest.raises(ConfigError, match=said):
-        build.build_splits(config, study.jax.devices())
+    with pytest.raises(ConfigError, match=message):
+        build.build_splits(config, jax.devices())

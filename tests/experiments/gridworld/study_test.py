@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.command.command_line import choose
-from experiments.gridworld import curves, report, run, study
+from experiments.gridworld import curves, report, study
 from experiments.gridworld.config import (
     ActorCriticConfig,
     GridworldConfig,
@@ -16,8 +16,10 @@ from experiments.gridworld.config import (
 )
 from experiments.gridworld.presets import PRESETS
 from experiments.gridworld.variants import Variant, check, expand
+from experiments.study import command, resume
+from experiments.study.chunks import chunk_name
+from experiments.study.ledger import Run
 from learner.config import ConfigError
-from learner.record import config_file
 
 
 def tiny(folder, **changes):
@@ -61,7 +63,7 @@ def test_a_study_that_was_interrupted_ends_as_if_it_had_not(
     whole = tiny(tmp_path / "whole", agent=(agent,), method=("bmg",))
     broken = dataclasses.replace(whole, out=str(tmp_path / "broken"))
     study.run(whole, silent)
-    monkeypatch.setattr(study, "_SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "_SAVE_SECONDS", 0.0)
     calls = 0
 
     def interrupt(steps, what):
@@ -78,9 +80,9 @@ def test_a_study_that_was_interrupted_ends_as_if_it_had_not(
         except KeyboardInterrupt:
             stops += 1
     assert stops >= 2
-    files = contents(whole.folder)
+    files = contents(whole.study_folder)
     assert len(files) == 3
-    assert contents(broken.folder) == files
+    assert contents(broken.study_folder) == files
     assert not (tmp_path / "broken" / "unfinished").exists()
 
 
@@ -102,9 +104,7 @@ def test_a_study_grows_by_what_is_swept(tmp_path):
     swept = dataclasses.replace(few.ac, entropy=(0.1, 0.2, 0.4))
     more = dataclasses.replace(few, ac=swept)
     for config in (few, more):
-        config_file.claim(
-            tmp_path, config, GridworldConfig(), free=run._FREE, command="bmg"
-        )
+        command.claim(study.STUDY, config)
     study.run(more, silent)
     after = contents(tmp_path)
     assert len(before) == 2
@@ -115,7 +115,7 @@ def test_a_study_grows_by_what_is_swept(tmp_path):
 def test_chunks_of_other_lanes_have_other_checkpoints():
     ends = Variant("ac", "fixed", weight=0.1), Variant("ac", "fixed", weight=1)
     names = {
-        study._name([study.Lane(v, 1) for v in (ends[0], middle, ends[1])])
+        chunk_name([Run(v, 1) for v in (ends[0], middle, ends[1])])
         for middle in ends
     }
     assert len(names) == 2
@@ -124,12 +124,12 @@ def test_chunks_of_other_lanes_have_other_checkpoints():
 @pytest.mark.slow
 def test_progress_adds_up_to_the_plan(tmp_path):
     config = tiny(tmp_path)
-    todo, done = study.planned_steps(config)
+    planned, done = study.progress(config)
     assert done == 0
-    told = []
-    study.run(config, lambda steps, what: told.append(steps))
-    assert sum(told) == todo
-    assert study.planned_steps(config) == (todo, todo)
+    reported = []
+    study.run(config, lambda steps, what: reported.append(steps))
+    assert sum(reported) == planned
+    assert study.progress(config) == (planned, planned)
 
 
 def test_curves_count_their_steps(tmp_path):
@@ -144,7 +144,7 @@ def test_curves_count_their_steps(tmp_path):
     )
 
 
-def test_a_life_is_as_long_as_asked_for(tmp_path):
+def test_a_lifetime_is_as_long_as_asked_for(tmp_path):
     """205 rows are no multiple of the 3 that a call makes."""
     config = tiny(tmp_path, agent=("ac",), method=("fixed",))
     config = dataclasses.replace(config, steps=64 * 205)
@@ -205,7 +205,7 @@ def test_a_seed_that_diverges_is_counted(tmp_path):
 )
 def test_bad_input_is_refused_in_one_line(flags, message):
     with pytest.raises(ConfigError, match=message) as error:
-        check(run.parse(["--preset", "quick", *flags]))
+        check(study.parse(["--preset", "quick", *flags]))
     assert "\n" not in str(error.value)
 
 
