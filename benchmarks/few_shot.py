@@ -178,8 +178,8 @@ def _row(
 ) -> dict[str, Any]:
     maml = Variant("maml", K=variant.K, meta_rate=variant.meta_rate)
     ratios = [
-        ours / theirs
-        for ours, theirs in zip(times[variant], times[maml], strict=True)
+        seconds / base
+        for seconds, base in zip(times[variant], times[maml], strict=True)
     ]
     passes = _passes(config, variant)
     return {

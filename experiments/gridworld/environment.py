@@ -2,7 +2,7 @@
 
 An agent and two coloured objects on a 5x5 grid. Reaching an object pays +1 or
 -1; which colour pays swaps every `period` steps, and nothing in the observation
-tells. The world never ends.
+shows it. The world never ends.
 """
 
 from collections.abc import Callable

@@ -32,7 +32,7 @@ class LifetimeState(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What is told of some steps, a mean over them."""
+    """What is recorded of some steps, a mean over them."""
 
     reward: Any  # [] per step
     hyperparam: Any  # [] the entropy weight, or epsilon; NaN once it diverged
@@ -59,7 +59,7 @@ def make_lifetime(
     *,
     memory: int,
 ) -> Lifetime:
-    """Lets an agent live in a world.
+    """An agent in a world, from its first step on.
 
     A meta-step sees the roll-outs b_0 … b_S, S = `agent.learner.stride`: b_0
     was made by its first parameters x_0, and b_i by x_i, which `agent.rule`
@@ -144,10 +144,10 @@ def make_lifetime(
         rollouts = [state.ahead, *made]
         meta, metrics = agent.learner.step(state.meta, rollouts[:window])
         rewards = jnp.stack([r.reward for r in rollouts[:-1]])
-        told = metrics["inner"]
+        inner = metrics["inner"]
         # Rewards stay finite whatever the parameters are; this does not.
-        finite = jnp.isfinite(sum(told.values()))
-        hyperparam = jnp.where(finite, told["hyperparam"], jnp.nan)
+        finite = jnp.isfinite(sum(inner.values()))
+        hyperparam = jnp.where(finite, inner["hyperparam"], jnp.nan)
         record = Record(jnp.mean(rewards), hyperparam)
         key = jax.random.key_data(keys[0])
         return LifetimeState(meta, experience, rollouts[-1], key), record

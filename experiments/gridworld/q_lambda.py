@@ -94,7 +94,7 @@ def peng_q_lambda(
 
     Args:
       network: the agent's.
-      epsilon: told in the metrics; no update depends on it.
+      epsilon: reported in the metrics; no update depends on it.
       optimiser: follows -g.
       discount: of the returns.
       trace: lambda.
@@ -168,7 +168,7 @@ def averaged_within(learning_rate: float) -> optax.GradientTransformation:
 
 
 def greedy_matching(network: Network, epsilon: Schedule) -> Matching:
-    """KL from the bootstrap's greedy policy to ours, epsilon-greedy.
+    """KL from the bootstrap's greedy policy to the agent's, epsilon-greedy.
 
     mu = E_s [ -log pi(argmax_a q_x~(s, a) | s) ],  which is, state by state,
 
@@ -179,13 +179,13 @@ def greedy_matching(network: Network, epsilon: Schedule) -> Matching:
 
     def matching(params, bootstrap_params, meta_params, rollout: Rollout):
         states = rollout.recent
-        ours = jnp.argmax(network.q(params, states), axis=-1)
-        theirs = jnp.argmax(network.q(bootstrap_params, states), axis=-1)
+        greedy = jnp.argmax(network.q(params, states), axis=-1)
+        bootstrapped = jnp.argmax(network.q(bootstrap_params, states), axis=-1)
         value = epsilon.value(meta_params, rollout.context)
         explored = value / NUM_ACTIONS
         return -jnp.mean(
             jnp.where(
-                ours == theirs,
+                greedy == bootstrapped,
                 jnp.log1p(explored - value),
                 jnp.log(explored),
             )

@@ -43,8 +43,14 @@ def main() -> None:
         reward, total = _by_task(folder, variant)
         task = np.arange(1, len(reward) + 1)
         for first, label in ((0, "odd tasks"), (1, "even tasks")):
-            ours = slice(first, None, 2)
-            axis.plot(task[ours], reward[ours], ".-", lw=0.5, label=label)
+            every_other = slice(first, None, 2)
+            axis.plot(
+                task[every_other],
+                reward[every_other],
+                ".-",
+                lw=0.5,
+                label=label,
+            )
         odd, even = np.mean(reward[::2]), np.mean(reward[1::2])
         print(f"{title}: {total / 1e6:.3f}M, odd {odd:.3f}, even {even:.3f}")
         axis.set_title(title, fontsize=10)
@@ -58,7 +64,7 @@ def main() -> None:
 
 
 def _by_task(folder: str, variant: str) -> tuple[np.ndarray, float]:
-    """Mean reward per step of each task, and the return of the life."""
+    """Mean reward per step of each task, and the return of the lifetime."""
     curve = curves.read(curves.path(_HERE / folder, variant, 1))
     task = (curve.step - 1) // _PERIOD
     means = [curve.reward[task == i].mean() for i in range(task[-1] + 1)]

@@ -68,7 +68,7 @@ def test_a_pickle_of_python_2_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"a": np.array([{}, None])}, "numbers of type"),
         ({"a": np.array(["text"])}, "numbers of type"),
@@ -78,8 +78,8 @@ def test_a_pickle_of_python_2_is_read(tmp_path):
         ({"a": {1, 2}}, "opcode"),
     ],
 )
-def test_anything_else_is_refused(tmp_path, content, said):
-    with pytest.raises(ConfigError, match=said):
+def test_anything_else_is_refused(tmp_path, content, message):
+    with pytest.raises(ConfigError, match=message):
         read_pickled(write(tmp_path, content))
 
 
@@ -94,9 +94,9 @@ def test_nothing_is_run(tmp_path, protocol, nested):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("kept", [0, 1, 40, -1])
-def test_a_file_cut_short_is_refused(tmp_path, kept):
+@pytest.mark.parametrize("size", [0, 1, 40, -1])
+def test_a_file_cut_short_is_refused(tmp_path, size):
     path = write(tmp_path, {"a": np.zeros(50)})
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(ConfigError, match="not a dictionary"):
         read_pickled(path)

@@ -138,7 +138,7 @@ def spoil_image(root):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (remove_class, "train has 63 classes, miniImagenet's has 64"),
         (remove_image, "n0064 has 1 images, others have 2"),
@@ -147,9 +147,9 @@ def spoil_image(root):
         (spoil_image, "0.png: cannot be read as an image"),
     ],
 )
-def test_what_is_wrong_with_a_folder_is_named(folders, change, said):
+def test_what_is_wrong_with_a_folder_is_named(folders, change, message):
     change(folders)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         miniimagenet.read(str(folders))
 
 
@@ -170,14 +170,14 @@ def test_archives_of_objects_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ways", "each", "said"),
+    ("ways", "each", "message"),
     [
         (17, 2, "ways = 17: miniimagenet has 16 classes for validation"),
         (5, 3, "shots \\+ queries = 3: miniimagenet has 2 images"),
     ],
 )
-def test_tasks_that_are_too_large_are_refused(folders, ways, each, said):
-    with pytest.raises(ConfigError, match=said):
+def test_tasks_that_are_too_large_are_refused(folders, ways, each, message):
+    with pytest.raises(ConfigError, match=message):
         read_images("miniimagenet", str(folders), ways=ways, each=each)
 
 
@@ -213,16 +213,16 @@ def test_omniglot_is_turned_and_its_ink_is_white(drawings):
 
 
 @pytest.mark.parametrize(
-    ("gone", "said"),
+    ("gone", "message"),
     [
         ("images_background", "no folder .*images_background"),
         ("images_evaluation/Greek/character01", "has 2 characters"),
         ("images_evaluation/Greek/character01/03.png", "has 19 drawings"),
     ],
 )
-def test_what_is_missing_of_omniglot_is_named(drawings, gone, said):
+def test_what_is_missing_of_omniglot_is_named(drawings, gone, message):
     (drawings / gone).rename(drawings / "gone")
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         omniglot.read(str(drawings))
 
 

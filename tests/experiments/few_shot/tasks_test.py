@@ -134,30 +134,30 @@ def table():
 
 
 def test_classification(table):
-    ours = problem.classification(table, temperature=2.0)
+    learned = problem.classification(table, temperature=2.0)
     logits = np.log([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
     examples = Examples(np.zeros(2), np.array([0, 1]))
-    loss, _ = ours.loss(logits, None, examples)
+    loss, _ = learned.loss(logits, None, examples)
     np.testing.assert_allclose(loss, -np.log([0.5, 0.1]).mean(), rtol=1e-6)
-    assert ours.score(logits, examples) == 0.5
+    assert learned.score(logits, examples) == 0.5
     # Halved logits are roots of the probabilities, normalised.
     target = np.zeros((2, 3))
     q = np.sqrt(np.exp(logits))
     q /= q.sum(axis=1, keepdims=True)
     expected = np.mean(np.sum(np.log(1 / 3 / q) / 3, axis=1))
     np.testing.assert_allclose(
-        ours.kl(logits, target, None, examples), expected, rtol=1e-5
+        learned.kl(logits, target, None, examples), expected, rtol=1e-5
     )
 
 
 def test_regression(table):
-    ours = problem.regression(table)
+    learned = problem.regression(table)
     mean = np.array([[1.0], [2.0]])
     examples = Examples(np.zeros(2), np.array([[1.5], [4.0]]))
-    loss, _ = ours.loss(mean, None, examples)
+    loss, _ = learned.loss(mean, None, examples)
     np.testing.assert_allclose(loss, (0.5**2 + 2.0**2) / 2)
-    np.testing.assert_allclose(ours.score(mean, examples), loss)
+    np.testing.assert_allclose(learned.score(mean, examples), loss)
     target = np.array([[4.0], [2.0]])
     np.testing.assert_allclose(
-        ours.kl(mean, target, None, examples), (3.0**2 / 2 + 0) / 2
+        learned.kl(mean, target, None, examples), (3.0**2 / 2 + 0) / 2
     )

@@ -88,12 +88,12 @@ def test_only_the_value_loss_moves_the_values():
     )
     plain = jax.grad(lambda p: objective(p, (), rollout())[0])(params)
     assert optax.tree.norm(plain["value"]) == 0.0
-    for ours, theirs in zip(
+    for x, y in zip(
         jax.tree.leaves(plain["policy"]),
         jax.tree.leaves(gradient(0.25)["policy"]),
         strict=True,
     ):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+        np.testing.assert_allclose(x, y, rtol=1e-12)
 
 
 @pytest.mark.parametrize("trace", [0.0, 0.9, 1.0])
@@ -138,10 +138,10 @@ def test_peng_by_eligibility_is_peng_by_returns(trace):
         return -jnp.sum((returns - jax.lax.stop_gradient(taken)) * taken)
 
     expected = jax.grad(surrogate)(params)
-    for ours, theirs in zip(
+    for x, y in zip(
         jax.tree.leaves(state.opt_state), jax.tree.leaves(expected), strict=True
     ):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
 
 
 def test_epsilon_greedy_explores_as_often_as_it_says():
@@ -163,40 +163,44 @@ def test_epsilon_greedy_explores_as_often_as_it_says():
 def q_tables(changed):
     """Parameters whose network is a table; `changed` states differ."""
     net = q_lambda.Network(lambda key: None, lambda params, x: params)
-    ours = jnp.eye(NUM_ACTIONS)[jnp.zeros(10, int)]
-    theirs = ours.at[:changed].set(jnp.eye(NUM_ACTIONS)[1])
-    return net, ours, theirs
+    table = jnp.eye(NUM_ACTIONS)[jnp.zeros(10, int)]
+    bootstrap_table = table.at[:changed].set(jnp.eye(NUM_ACTIONS)[1])
+    return net, table, bootstrap_table
 
 
 @pytest.mark.parametrize("changed", [1, 4, 6])
 def test_the_matching_is_least_where_epsilon_covers_the_changes(changed):
     """epsilon (1 - 1 / A) = the share of changed greedy actions."""
-    net, ours, theirs = q_tables(changed)
+    net, table, bootstrap_table = q_tables(changed)
     matching = q_lambda.greedy_matching(net, scalar())
     slope = jax.grad(matching, argnums=2)
     best = changed / 10 / (1 - 1 / NUM_ACTIONS)
     w = jnp.asarray(np.log(best / (1 - best)))
-    assert abs(slope(ours, theirs, w, rollout())) < 1e-12
-    assert slope(ours, theirs, w - 0.1, rollout()) < -1e-3
-    assert slope(ours, theirs, w + 0.1, rollout()) > 1e-3
+    assert abs(slope(table, bootstrap_table, w, rollout())) < 1e-12
+    assert slope(table, bootstrap_table, w - 0.1, rollout()) < -1e-3
+    assert slope(table, bootstrap_table, w + 0.1, rollout()) > 1e-3
 
 
 def test_the_matching_is_a_kl_divergence():
-    net, ours, theirs = q_tables(3)
+    net, table, bootstrap_table = q_tables(3)
     value = 0.2
     matching = q_lambda.greedy_matching(net, constant(value))
     expected = 0.0
-    for q, q_target in zip(np.asarray(ours), np.asarray(theirs), strict=True):
+    for q, q_target in zip(
+        np.asarray(table), np.asarray(bootstrap_table), strict=True
+    ):
         pi = np.full(NUM_ACTIONS, value / NUM_ACTIONS)
         pi[q.argmax()] += 1 - value
         target = np.eye(NUM_ACTIONS)[q_target.argmax()]
         expected += sum(
-            p * np.log(p / ours)
-            for p, ours in zip(target, pi, strict=True)
+            p * np.log(p / agents)
+            for p, agents in zip(target, pi, strict=True)
             if p > 0
         )
     np.testing.assert_allclose(
-        matching(ours, theirs, (), rollout()), expected / 10, rtol=1e-12
+        matching(table, bootstrap_table, (), rollout()),
+        expected / 10,
+        rtol=1e-12,
     )
 
 
@@ -235,9 +239,9 @@ def test_a_study_averages_gradients_where_it_says(where):
         optax.identity(),
     )
     params = agent.init(jax.random.key(0))
-    ours = agent.rule.init(params).opt_state
+    state = agent.rule.init(params).opt_state
     expected = AVERAGED[where](3e-5).init(params)
-    assert jax.tree.structure(ours) == jax.tree.structure(expected)
+    assert jax.tree.structure(state) == jax.tree.structure(expected)
 
 
 def test_epsilon_is_learned_without_any_derivative_of_an_update():

@@ -24,7 +24,7 @@ RULES = {"object": respawn_object, "all": respawn_all}
 
 
 class LiteralWorld:
-    """Sets, loops and if-statements; where things respawn it is told."""
+    """Sets, loops and if-statements; where things respawn is an argument."""
 
     def __init__(self, agent, objects):
         self.agent, self.objects, self.time = agent, list(objects), 0

@@ -54,7 +54,7 @@ def bmg(num_inner, num_bootstrap):
 @pytest.mark.parametrize(
     "make_learner", [fixed, bmg(1, 1), bmg(1, 4), bmg(3, 2), bmg(0, 4)]
 )
-def test_learns_once_from_what_the_kept_parameters_did(make_learner):
+def test_learns_once_from_what_the_next_parameters_did(make_learner):
     agent = counting_agent(make_learner)
     lifetime = make_lifetime(
         agent,
