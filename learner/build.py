@@ -32,12 +32,14 @@ def frames_per_batch(config: Config, task: Spec) -> int:
 def meta_steps(config: Config, task: Spec) -> float:
     """Meta-steps of the whole run."""
     batches = config.frames / frames_per_batch(config, task)
-    again = config.meta.bootstrap_batches == "same"
+    same = config.meta.bootstrap_batches == "same"
     # Bootstrap updates that are kept use up batches, unless they are the same.
-    return batches / (config.meta.inner_updates if again else _kept(config))
+    return batches / (
+        config.meta.inner_updates if same else _updates_per_meta_step(config)
+    )
 
 
-def _kept(config: Config) -> int:
+def _updates_per_meta_step(config: Config) -> int:
     """Updates that the learner keeps of each meta-step."""
     meta = config.meta
     if config.algorithm == "bmg" and meta.continue_from == "bootstrap":
@@ -168,7 +170,7 @@ def _bmg(config: Config, task: Spec, agent: Agent) -> Algorithm:
         meta_optimiser=_meta_optimiser(config),
         num_inner=meta.inner_updates,
         num_bootstrap=meta.bootstrap_updates,
-        continue_after=_kept(config),
+        continue_after=_updates_per_meta_step(config),
         batches=_batches(config),
     )
 
@@ -202,7 +204,7 @@ def build_optimiser(config: Config, task: Spec) -> optax.GradientTransformation:
         learning_rate=_schedule(
             config,
             options.learning_rate,
-            meta_steps(config, task) * _kept(config),
+            meta_steps(config, task) * _updates_per_meta_step(config),
         ),
         decay=options.decay,
         epsilon=options.epsilon,

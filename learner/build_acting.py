@@ -11,7 +11,7 @@ from actors.evaluation import play
 from actors.spaces import Spec
 from actors.unroll import Unroller
 from learner.config import Config
-from learner.evaluator import Games
+from learner.record.evaluations import Games
 from learner.record.film import Film
 
 PyTree = Any
@@ -41,7 +41,7 @@ def build_agent(config: Config, task: Spec) -> Agent:
 
 
 def build_unroller(config: Config, offset: int) -> Unroller:
-    """An actor's inside; `offset` tells the seeds of actors apart."""
+    """An actor's inside; `offset` makes its seeds differ from other actors'."""
     actors = config.actors
     lock_step = actors.envs if actors.in_process else actors.envs_per_step
     # Environment i of actor n is seeded with seed + 1000 n + i.

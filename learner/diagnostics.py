@@ -1,4 +1,4 @@
-"""Metrics of a step as they are shown, computed where a line is due."""
+"""Metrics of a step as they are written, computed where a line is due."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,16 +26,18 @@ def diagnose(
       metrics: of the step.
       before: of the step before it; empty where there is none.
     """
-    shown = jax.device_get(dict(metrics))
+    diagnosed = jax.device_get(dict(metrics))
     for name in ("inner", "bootstrap"):
-        if "rho" in shown.get(name, {}):
-            shown[name]["rho"] = of_shares(np.asarray(shown[name]["rho"]))
-    if "meta" not in shown:
-        return shown
-    gradient = shown["meta"].pop("gradient")
+        if "rho" in diagnosed.get(name, {}):
+            diagnosed[name]["rho"] = of_shares(
+                np.asarray(diagnosed[name]["rho"])
+            )
+    if "meta" not in diagnosed:
+        return diagnosed
+    gradient = diagnosed["meta"].pop("gradient")
     norms = {name: np.linalg.norm(part) for name, part in gradient.items()}
-    shown["meta"]["gradient_norms"] = norms
+    diagnosed["meta"]["gradient_norms"] = norms
     if before:
         last = jax.device_get(before["meta"]["gradient"])
-        shown["meta"]["gradient_cosine"] = _cosine(gradient, last)
-    return shown
+        diagnosed["meta"]["gradient_cosine"] = _cosine(gradient, last)
+    return diagnosed

@@ -3,32 +3,15 @@
 import pathlib
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
-from actors.episode import Episode
 from learner.config import Config
 from learner.record import evaluations
-from learner.record.evaluations import Played
+from learner.record.evaluations import Evaluation, Games, Played
 
 PyTree = Any
-
-
-class Games(NamedTuple):
-    """Whole games, and the beginning of one of them to look at."""
-
-    games: list[Episode]
-    film: bytes = b""  # a GIF; empty where there is nothing to see
-
-
-class Evaluation(NamedTuple):
-    """The games of the policy that was there at `frames`."""
-
-    frames: int
-    games: list[Episode]
-    film: bytes = b""
-    failure: str = ""  # why there are none
 
 
 class Evaluator:
@@ -81,31 +64,31 @@ class Evaluator:
 
     def _work(self, params: PyTree, frames: int) -> None:
         try:
-            ended = Evaluation(frames, *self._play(jax.device_get(params)))
+            evaluation = Evaluation(frames, *self._play(jax.device_get(params)))
         except Exception as error:  # training goes on without these games
             # Ray puts a remote traceback before what went wrong.
             lines = str(error).strip().splitlines()
             reason = lines[-1] if lines else type(error).__name__
-            ended = Evaluation(frames, [], failure=reason)
-        self._done.append(ended)
+            evaluation = Evaluation(frames, [], failure=reason)
+        self._done.append(evaluation)
 
 
-def seed_of(config: Config) -> int:
+def evaluation_seed(config: Config) -> int:
     """The seed of the games of fixed policies."""
     return config.seed + 10**9  # other games than any actor's
 
 
-def write(config: Config, ended: Evaluation) -> None:
+def add_games(config: Config, evaluation: Evaluation) -> None:
     """Adds games to those on disk."""
     evaluations.add(
         pathlib.Path(config.folder),
         [
             Played(
                 evaluations.protocol_of(config.environment.protocol),
-                ended.frames,
-                seed_of(config),
+                evaluation.frames,
+                evaluation_seed(config),
                 game,
             )
-            for game in ended.games
+            for game in evaluation.games
         ],
     )

@@ -72,13 +72,13 @@ class Prefetch:
     Args:
       make: called again and again.
       size: results that wait or are being made at most. None is begun before
-        there is room: what is begun early is learned from late.
+        a slot is free: what is begun early is learned from late.
     """
 
     def __init__(self, make: Callable[[], Any], size: int):
         self._make = make
         self._queue: queue.Queue[tuple[Any, Exception | None]] = queue.Queue()
-        self._room = threading.Semaphore(size)
+        self._free_slots = threading.Semaphore(size)
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._work, name="feed", daemon=True
@@ -96,7 +96,7 @@ class Prefetch:
                 result, error = self._queue.get(timeout=0.2)
             except queue.Empty:
                 continue
-            self._room.release()
+            self._free_slots.release()
             if error is not None:
                 raise error
             return result
@@ -109,23 +109,23 @@ class Prefetch:
     def close(self) -> None:
         """Ends the thread after what it is making."""
         self._stopping.set()
-        self._room.release()
+        self._free_slots.release()
         self._thread.join()
 
     def _work(self) -> None:
         while True:
-            self._room.acquire()
+            self._free_slots.acquire()
             if self._stopping.is_set():
                 return
             try:
                 self._queue.put((self._make(), None))
-            except Exception as error:  # handed to whoever calls next
+            except Exception as error:  # raised by the next call of `next`
                 self._queue.put((None, error))
                 return
 
 
-class Direct:
-    """The face of `Prefetch` without its thread: `make` runs in `next`."""
+class DirectFeed:
+    """As `Prefetch`, without its thread: `make` runs in `next`."""
 
     def __init__(self, make: Callable[[], Any]):
         self._make = make

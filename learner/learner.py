@@ -1,4 +1,4 @@
-"""The learner: three algorithms with one face, as one jitted step.
+"""The learner: three algorithms with one interface, as one jitted step.
 
 `impala`, `stacx` and `bmg` are built from the same pieces and differ in the
 meta-learner that they hand to `make_learner`.
@@ -203,7 +203,7 @@ def make_learner(
             out_shardings=(replicated, replicated),
         ),
         _make_place(mesh, stack),
-        # Of a copy on this host: the others need not ask.
+        # Of a copy on this host: the other hosts need not take part.
         lambda state: values(jax.device_get(state.meta.meta_params)),
         meta_learner.window,
         meta_learner.stride,

@@ -13,12 +13,13 @@ from actors.pool import Pool
 from actors.transition import Unroll
 from learner import build, diagnostics, evaluator
 from learner.config import Config
-from learner.evaluator import Evaluator, Games
-from learner.feed import Batcher, Direct, Prefetch, Window
+from learner.evaluator import Evaluator
+from learner.feed import Batcher, DirectFeed, Prefetch, Window
 from learner.multihost import Host, HostMessage
 from learner.publisher import DirectPublisher, Publisher
-from learner.record.checkpoint import Checkpoints, NoCheckpoints
+from learner.record.checkpoint import Checkpoints, NullCheckpoints
 from learner.record.counted import counted
+from learner.record.evaluations import Games
 from learner.record.monitor import Monitor
 from learner.record.progress import RunError
 from learner.replay import Replay
@@ -34,7 +35,7 @@ class Session:
     ):
         self._config: Config = config
         self._monitor: Monitor = monitor
-        self._checkpoints: Checkpoints | NoCheckpoints = checkpoints
+        self._checkpoints: Checkpoints | NullCheckpoints = checkpoints
         self._play: Callable[[PyTree], Games] = play
         self._stopping: threading.Event = stopping
         self._host: Host = host
@@ -59,7 +60,7 @@ class Session:
         self._state = self._learner.share(self._state)
         self._updates = int(self._state.updates)
         if self._updates:
-            self._monitor.say(f"resumed at {self._frames:,} frames")
+            self._monitor.log(f"resumed at {self._frames:,} frames")
         self._monitor.open(self._updates, seconds)
         self._evaluator = Evaluator(
             self._play,
@@ -74,11 +75,11 @@ class Session:
             place=self._learner.place,
         )
         self._publisher: Publisher | DirectPublisher
-        self._source: Prefetch | Direct
+        self._source: Prefetch | DirectFeed
         if self._config.actors.in_process:
             self._publisher = DirectPublisher(pool)
-            self._source = Direct(batcher.next)
-            self._play_again(batcher, tape)
+            self._source = DirectFeed(batcher.next)
+            self._replay_tape(batcher, tape)
         else:
             self._publisher = Publisher(pool)
             self._source = Prefetch(batcher.next, self._config.learner.prefetch)
@@ -138,7 +139,7 @@ class Session:
     def _frames(self) -> int:
         return self._updates * self._frames_per_update
 
-    def _play_again(self, batcher: Batcher, tape: dict[str, Any]) -> None:
+    def _replay_tape(self, batcher: Batcher, tape: dict[str, Any]) -> None:
         """Brings the emulators, the batches and the replay where they were."""
         self._pool.replay(tape)
         for _ in range(self._updates):
@@ -182,10 +183,10 @@ class Session:
 
     def _note_evaluations(self, *, wait: bool = False) -> None:
         """Writes down the games that have ended; waits for them if asked."""
-        for ended in self._evaluator.results(wait=wait):
-            if ended.games:
-                evaluator.write(self._config, ended)
-            self._monitor.evaluated(ended)
+        for evaluation in self._evaluator.results(wait=wait):
+            if evaluation.games:
+                evaluator.add_games(self._config, evaluation)
+            self._monitor.evaluated(evaluation)
 
     def _log(self, metrics: dict[str, Any], before: dict[str, Any]) -> None:
         self._note_evaluations()

@@ -13,12 +13,12 @@ from actors.episode import Episode
 from actors.pool import Pool, PoolError
 from learner import build, build_acting, evaluator
 from learner.config import Config
-from learner.evaluator import Evaluation, Games
 from learner.multihost import Host
 from learner.record import config_file
-from learner.record.checkpoint import Checkpoints, NoCheckpoints
+from learner.record.checkpoint import Checkpoints, NullCheckpoints
+from learner.record.evaluations import Evaluation, Games
 from learner.record.lock import Lock
-from learner.record.metrics import Metrics, Unwritten
+from learner.record.metrics import Metrics, NullMetrics
 from learner.record.monitor import Monitor
 from learner.record.progress import Progress, Result, RunError
 from learner.session import Session
@@ -54,7 +54,7 @@ class Run:
         self._monitor = Monitor(
             config,
             self._frames_per_update,
-            Unwritten if host.index else Metrics,
+            NullMetrics if host.index else Metrics,
         )
         self._pool: Pool | None = None
         self._stopping = threading.Event()
@@ -64,7 +64,7 @@ class Run:
         progress = self._monitor.progress()
         if self._pool is None or progress.frames:
             return progress
-        # Before the first line of metrics: who plays, and who is waited for.
+        # Before the first line of metrics: actors that play, and that start.
         return progress._replace(**self._pool.status()._asdict())
 
     def stop(self) -> None:
@@ -100,10 +100,10 @@ class Run:
         return Result(self._config.folder, frames, finished, games)
 
     @contextlib.contextmanager
-    def _checkpoints(self) -> Iterator[Checkpoints | NoCheckpoints]:
+    def _checkpoints(self) -> Iterator[Checkpoints | NullCheckpoints]:
         """Those of the run's folder, which its first host alone writes."""
         if self._host.index:
-            yield NoCheckpoints()
+            yield NullCheckpoints()
             return
         prepare_folder(self._config)
         folder = pathlib.Path(self._config.folder)
@@ -113,13 +113,13 @@ class Run:
                 Checkpoints(
                     folder,
                     keep=self._config.checkpoint.keep,
-                    report=self._monitor.say,
+                    report=self._monitor.log,
                 )
             ) as checkpoints,
         ):
             yield checkpoints
 
-    def _train(self, checkpoints: Checkpoints | NoCheckpoints) -> PyTree:
+    def _train(self, checkpoints: Checkpoints | NullCheckpoints) -> PyTree:
         """One session; returns the parameters on the host."""
         session = Session(
             self._config,
@@ -142,17 +142,17 @@ class Run:
     def _play(self, params: PyTree) -> Games:
         """Whole games with fixed parameters."""
         config = self._config
-        seed = evaluator.seed_of(config)
+        seed = evaluator.evaluation_seed(config)
         return self._evaluate(params, config.evaluation_episodes, seed)
 
     def _play_last(self, params: PyTree, frames: int) -> list[Episode]:
         if not self._config.evaluation_episodes:
             return []
         self._monitor.phase("evaluating")
-        ended = Evaluation(frames, *self._play(params))
-        evaluator.write(self._config, ended)
-        self._monitor.show(ended)
-        return ended.games
+        evaluation = Evaluation(frames, *self._play(params))
+        evaluator.add_games(self._config, evaluation)
+        self._monitor.show(evaluation)
+        return evaluation.games
 
 
 def read_params(config: Config) -> tuple[PyTree, int]:

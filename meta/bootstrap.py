@@ -2,7 +2,7 @@
 
 Flennerhag et al., "Bootstrapped Meta-Learning", ICLR 2022, section 3.
 
-Three factories with one face, `MetaLearner(init, step)`:
+Three factories with one interface, `MetaLearner(init, step)`:
 
 * `fixed`: the meta-parameters stay as they are;
 * `standard`: w <- w - beta grad_w f(x_K(w)), meta-gradients as in STACX;
@@ -116,10 +116,10 @@ def standard(
     def begin(params):
         return inner_update.init(params), ()
 
-    def value(meta_params, here, window):
+    def value(meta_params, start_state, window):
         _check_length(window, size)
         split = batches.split(window, num_inner, 1)
-        first, nothing = here
+        first, nothing = start_state
         inner, metrics = _follow(
             inner_update, first, meta_params, split.inner, loop
         )
@@ -176,10 +176,10 @@ def bootstrapped(
     _at_least("num_inner", num_inner, 0)
     _at_least("num_bootstrap", num_bootstrap, 1 if num_inner else 2)
     last = num_inner + num_bootstrap - 1
-    kept = num_inner if continue_after is None else continue_after
-    if not max(num_inner, 1) <= kept <= last:
+    num_kept = num_inner if continue_after is None else continue_after
+    if not max(num_inner, 1) <= num_kept <= last:
         raise ValueError(
-            f"continue_after = {kept}: must lie between "
+            f"continue_after = {num_kept}: must lie between "
             f"{max(num_inner, 1)} and K + L - 1 = {last}"
         )
     if num_inner == 0 and batches is same_batches:
@@ -189,21 +189,21 @@ def bootstrapped(
     def begin(params):
         return inner_update.init(params), plain_update.init(params).opt_state
 
-    def value(meta_params, here, window):
+    def value(meta_params, start_state, window):
         _check_length(window, size)
         split = batches.split(window, num_inner, num_bootstrap)
-        cut = kept - num_inner
-        first, bootstrap_opt_state = here
+        cut = num_kept - num_inner
+        first, bootstrap_opt_state = start_state
         inner, metrics = _follow(
             inner_update, first, meta_params, split.inner, loop
         )
         # Stop-gradient: the bootstrap is a constant of the meta-parameters.
         ahead, constant = lax.stop_gradient((inner, meta_params))
-        kept_inner, more = _follow(
+        continued, more = _follow(
             inner_update, ahead, constant, split.bootstrap[:cut], loop
         )
         ahead, _ = _follow(
-            inner_update, kept_inner, constant, split.bootstrap[cut:-1], loop
+            inner_update, continued, constant, split.bootstrap[cut:-1], loop
         )
         bootstrap, plain_metrics = plain_update.apply(
             ahead._replace(opt_state=bootstrap_opt_state),
@@ -218,14 +218,16 @@ def bootstrapped(
         )
         ahead_by = {"distance": distance(bootstrap.params, inner.params)}
         return value, (
-            (kept_inner, bootstrap.opt_state),
+            (continued, bootstrap.opt_state),
             {
                 "inner": _summary(metrics + more),
                 "bootstrap": plain_metrics | ahead_by,
             },
         )
 
-    return start(MetaLoss(begin, value, size, min(kept, size)), meta_optimiser)
+    return start(
+        MetaLoss(begin, value, size, min(num_kept, size)), meta_optimiser
+    )
 
 
 def _follow(

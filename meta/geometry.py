@@ -1,4 +1,4 @@
-"""Lengths and angles of pytrees: what is told of parameters and gradients."""
+"""Lengths and angles of pytrees: metrics of parameters and gradients."""
 
 from typing import Any
 

@@ -20,7 +20,7 @@ Matching = Callable[[PyTree, PyTree, PyTree, Batch], jax.Array]
 
 
 class Prediction(NamedTuple):
-    """What a policy says of a batch of states, `[...]` any leading axes."""
+    """A policy's logits and values in a batch of states, `[...]` any axes."""
 
     logits: jax.Array  # [..., A]
     values: jax.Array  # [...]
@@ -53,9 +53,11 @@ def policy_kl(predict: Predict) -> Matching:
 
     def matching(params, bootstrap_params, meta_params, batch):
         del meta_params
-        ours = predict(params, batch)
+        online = predict(params, batch)
         target = predict(bootstrap_params, batch)
-        return _mean(kl_divergence(target.logits, ours.logits), ours.weights)
+        return _mean(
+            kl_divergence(target.logits, online.logits), online.weights
+        )
 
     return matching
 
@@ -75,11 +77,11 @@ def policy_kl_and_value(
 
     def matching(params, bootstrap_params, meta_params, batch):
         del meta_params
-        ours = predict(params, batch)
+        online = predict(params, batch)
         target = predict(bootstrap_params, batch)
-        kl = kl_divergence(target.logits, ours.logits)
-        gap = jnp.square(target.values - ours.values)
-        return _mean(kl + value_coefficient * gap, ours.weights)
+        kl = kl_divergence(target.logits, online.logits)
+        gap = jnp.square(target.values - online.values)
+        return _mean(kl + value_coefficient * gap, online.weights)
 
     return matching
 

@@ -74,10 +74,10 @@ def online(
     def step(
         state: MetaState, window: Sequence[Batch]
     ) -> tuple[MetaState, Metrics]:
-        here = state.inner, state.bootstrap_opt_state
+        start_state = state.inner, state.bootstrap_opt_state
         (value, (after, metrics)), gradient = jax.value_and_grad(
             loss.value, has_aux=True
-        )(state.meta_params, here, window)
+        )(state.meta_params, start_state, window)
         inner, bootstrap_opt_state = after
         state = descend(meta_optimiser, state, gradient)._replace(
             inner=inner, bootstrap_opt_state=bootstrap_opt_state

@@ -50,7 +50,7 @@ class LearnerActor:
         def work() -> Result:
             ray.get([other.started.remote() for other in self._others])
             join(address, 0, self._count)
-            with self._folder.kept():
+            with self._folder.synchronised():
                 result = self._run.run()
             return result._replace(folder=self._remote)
 

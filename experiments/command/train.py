@@ -77,7 +77,7 @@ def _train_here(
 
     def work() -> None:
         try:
-            with folder.kept():
+            with folder.synchronised():
                 outcome.append(run.run()._replace(folder=config.folder))
         except BaseException as error:  # raised again by the main thread
             outcome.append(error)

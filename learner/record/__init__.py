@@ -1,1 +1,1 @@
-"""What a run leaves on disk, and what is told of it while it goes on."""
+"""What a run leaves on disk, and what it reports while it goes on."""

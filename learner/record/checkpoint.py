@@ -30,8 +30,8 @@ class Checkpoints:
     """The checkpoints of one run, each named by its environment frames.
 
     A checkpoint that cannot be read is reported, put aside under another
-    name, and the one before it is taken; nothing is deleted but what `keep`
-    says.
+    name, and the one before it is taken; nothing is deleted but what is
+    older than the newest `keep`.
 
     Args:
       folder: of the run; made if missing.
@@ -46,7 +46,7 @@ class Checkpoints:
         keep: int,
         report: Callable[[str], None],
     ):
-        # Orbax tells of every save; what matters we report ourselves.
+        # Orbax logs every save; what matters we report ourselves.
         logging.getLogger("absl").setLevel(logging.ERROR)
         # On a full disk asyncio adds a traceback for every array.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -79,7 +79,7 @@ class Checkpoints:
         managers = [self._newest]
         if milestone:
             managers.append(self._milestones)
-        with _told_to_users(f"checkpoint {frames}"):
+        with _as_run_error(f"checkpoint {frames}"):
             for manager in managers:
                 if frames not in manager.all_steps():
                     manager.save(frames, args=ocp.args.Composite(**items))
@@ -114,7 +114,7 @@ class Checkpoints:
 
     def close(self) -> None:
         """Waits for what is being written."""
-        with _told_to_users("the last checkpoint"):
+        with _as_run_error("the last checkpoint"):
             for manager in (self._newest, self._milestones):
                 manager.wait_until_finished()
                 manager.close()
@@ -140,10 +140,10 @@ class Checkpoints:
     def _put_aside(self, step: int, error: Exception) -> None:
         path = pathlib.Path(str(self._newest.directory)) / str(step)
         aside = path.with_name(f"unreadable-{step}")
-        again = 1
+        attempt = 1
         while aside.exists():
-            again += 1
-            aside = path.with_name(f"unreadable-{step}-{again}")
+            attempt += 1
+            aside = path.with_name(f"unreadable-{step}-{attempt}")
         path.rename(aside)
         self._newest.reload()
         reason = str(error).strip().splitlines()
@@ -154,8 +154,8 @@ class Checkpoints:
         )
 
 
-class NoCheckpoints:
-    """The face of `Checkpoints` where another learner host keeps them."""
+class NullCheckpoints:
+    """`Checkpoints` of a learner host that saves none: the first one does."""
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Nothing is saved."""
@@ -168,8 +168,8 @@ class NoCheckpoints:
 
 
 @contextlib.contextmanager
-def _told_to_users(what: str) -> Iterator[None]:
-    """Orbax says in many ways that a disk is full; here there is one."""
+def _as_run_error(what: str) -> Iterator[None]:
+    """Raises whatever Orbax raises on a full disk as one kind of error."""
     try:
         yield
     except Exception as error:

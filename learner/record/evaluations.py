@@ -1,4 +1,4 @@
-"""Games of fixed policies on disk: `evaluations.csv` in a run's folder.
+"""Games of fixed policies, and `evaluations.csv` in a run's folder.
 
 A row per whole game; frames are those that the policy was trained for.
 """
@@ -14,8 +14,24 @@ FILE = "evaluations.csv"
 _FIELDS = ("protocol", "frames", "seed", "episode_return", "episode_frames")
 
 
+class Games(NamedTuple):
+    """Whole games, and the beginning of one of them to look at."""
+
+    games: list[Episode]
+    film: bytes = b""  # a GIF; empty where there is nothing to see
+
+
+class Evaluation(NamedTuple):
+    """The games of the policy that was there at `frames`."""
+
+    frames: int
+    games: list[Episode]
+    film: bytes = b""
+    failure: str = ""  # why there are none
+
+
 class Played(NamedTuple):
-    """One game of a fixed policy."""
+    """One game of a fixed policy: a row of the file."""
 
     protocol: str  # no-op or sticky
     frames: int
@@ -35,16 +51,17 @@ def read(folder: pathlib.Path) -> list[Played]:
 def add(folder: pathlib.Path, played: Iterable[Played]) -> None:
     """Adds games; the same policy's from the same seed are replaced."""
     fresh = list(played)
-    again = {row[:3] for row in fresh}
-    _write(folder, [r for r in read(folder) if r[:3] not in again] + fresh)
+    replaced = {row[:3] for row in fresh}
+    older = [row for row in read(folder) if row[:3] not in replaced]
+    _write(folder, older + fresh)
 
 
 def cut(folder: pathlib.Path, frames: int) -> None:
     """Drops the games of policies that came after a checkpoint."""
     rows = read(folder)
-    kept = [row for row in rows if row.frames <= frames]
-    if len(kept) < len(rows):
-        _write(folder, kept)
+    remaining = [row for row in rows if row.frames <= frames]
+    if len(remaining) < len(rows):
+        _write(folder, remaining)
 
 
 def protocol_of(environment: str) -> str:

@@ -29,15 +29,15 @@ class Lock:
     ):
         self._file = (folder / _FILE).open("a+")
         deadline = time.monotonic() + patience
-        while not self._taken():
+        while not self._acquired():
             if time.monotonic() < deadline:
                 time.sleep(0.2)
                 continue
             self._file.seek(0)
-            who = self._file.read().strip()
+            owner = self._file.read().strip()
             self._file.close()
             raise RunError(
-                f"{what} {folder} is being written by {who}: wait for its "
+                f"{what} {folder} is being written by {owner}: wait for its "
                 "end, or take another folder with --out"
             )
         self._file.truncate(0)
@@ -45,10 +45,10 @@ class Lock:
         self._file.flush()
 
     def close(self) -> None:
-        """Gives the folder back."""
+        """Releases the folder."""
         self._file.close()
 
-    def _taken(self) -> bool:
+    def _acquired(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -24,8 +24,8 @@ Report = Callable[[str], None]
 EPISODE_FIELDS = ("frames", "episode_return", "episode_frames")
 
 
-def _silent(message: str) -> None:
-    """Tells nobody."""
+def _ignore(message: str) -> None:
+    """Reports nothing."""
 
 
 class Metrics:
@@ -38,7 +38,7 @@ class Metrics:
     """
 
     def __init__(
-        self, folder: pathlib.Path, frames: int, report: Report = _silent
+        self, folder: pathlib.Path, frames: int, report: Report = _ignore
     ):
         self._lines_path = folder / "metrics.jsonl"
         self._episodes_path = folder / "episodes.csv"
@@ -74,20 +74,20 @@ class Metrics:
         """Drops rows beyond `frames` and a half-written last line."""
         evaluations.cut(self._lines_path.parent, frames)
         rows = read_lines(self._lines_path, report)
-        kept = [json.dumps(row) for row in rows if row["frames"] <= frames]
-        _rewrite(self._lines_path, kept)
+        lines = [json.dumps(row) for row in rows if row["frames"] <= frames]
+        _rewrite(self._lines_path, lines)
         games = read_episodes(self._episodes_path, report)
         header = [",".join(EPISODE_FIELDS)] if games else []
-        rows_kept = [
+        episodes = [
             f"{at},{game.episode_return},{game.frames}"
             for at, game in games
             if at <= frames
         ]
-        _rewrite(self._episodes_path, header + rows_kept)
+        _rewrite(self._episodes_path, header + episodes)
 
 
-class Unwritten:
-    """The face of `Metrics` where another learner host writes them."""
+class NullMetrics:
+    """`Metrics` of a learner host that writes none: the first one does."""
 
     def __init__(self, folder: pathlib.Path, frames: int, report: Report):
         del folder, frames, report
@@ -106,12 +106,12 @@ class Unwritten:
 
 
 def read_lines(
-    path: pathlib.Path, report: Report = _silent, *, most: int = 0
+    path: pathlib.Path, report: Report = _ignore, *, most: int = 0
 ) -> list[dict[str, Any]]:
     """The lines of a `metrics.jsonl`.
 
     Lines that cannot be read, such as one cut short by a crash, are left out;
-    how many is told to `report`.
+    how many goes to `report`.
 
     Args:
       path: of the file.
@@ -132,7 +132,7 @@ def newest_line(path: pathlib.Path) -> dict[str, Any]:
 
 
 def read_episodes(
-    path: pathlib.Path, report: Report = _silent
+    path: pathlib.Path, report: Report = _ignore
 ) -> list[tuple[int, Episode]]:
     """`(frames, episode)` of an `episodes.csv`; rows as in `read_lines`."""
     rows = _rows(path)

@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on: progress, and lines of metrics."""
+"""Reports a run while it goes on: progress, and lines of metrics."""
 
 import collections
 import pathlib
@@ -8,27 +8,26 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from actors.episode import Episode
 from actors.pool import PoolStatus
 from learner.config import Config
-from learner.evaluator import Evaluation
 from learner.record.config_file import flat
 from learner.record.counted import counted
-from learner.record.histogram import Histogram, of_whole
+from learner.record.evaluations import Evaluation
+from learner.record.histogram import of_whole
+from learner.record.line import make_line
 from learner.record.metrics import (
     Metrics,
-    Unwritten,
-    flatten,
+    NullMetrics,
     grouped,
     numbers,
     read_episodes,
 )
 from learner.record.progress import Progress
 from learner.record.writers.choose import open_writers
-from learner.record.writers.writer import Several, Writer
+from learner.record.writers.writer import CompositeWriter, Writer
 
 _RECENT = 100  # episodes in the mean return
 
@@ -46,7 +45,7 @@ class Monitor:
         self,
         config: Config,
         frames_per_update: int,
-        make_files: type[Metrics] | type[Unwritten] = Metrics,
+        make_files: type[Metrics] | type[NullMetrics] = Metrics,
     ):
         self._config = config
         self._interval = config.log_seconds
@@ -54,13 +53,13 @@ class Monitor:
         self._frames_per_update = frames_per_update
         self._progress = Progress(budget=config.frames)
         self._make_files = make_files
-        self._metrics: Metrics | Unwritten | None = None
-        self._writers: Writer = Several()
-        self._changing = threading.Lock()
+        self._metrics: Metrics | NullMetrics | None = None
+        self._writers: Writer = CompositeWriter()
+        self._lock = threading.Lock()
         self._seconds = 0.0  # of earlier sessions
         self._episodes = 0
         self._last_line = -1  # updates then
-        self._reasons: set[str] = set()  # of replacements, already told
+        self._reasons: set[str] = set()  # of replacements, already logged
         self._returns: collections.deque[float] = collections.deque(
             maxlen=_RECENT
         )
@@ -73,20 +72,20 @@ class Monitor:
 
     def phase(self, name: str) -> None:
         """What the run is doing now."""
-        self._change(phase=name)
+        self._update(phase=name)
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         """Something that the user should read; from any thread."""
-        with self._changing:
+        with self._lock:
             messages = (*self._progress.messages, message)
             self._progress = self._progress._replace(messages=messages)
 
     def open(self, updates: int, seconds: float) -> None:
         """Opens the files where the run goes on, and recalls its episodes."""
         frames = updates * self._frames_per_update
-        self._metrics = self._make_files(self._folder, frames, self.say)
+        self._metrics = self._make_files(self._folder, frames, self.log)
         self._writers = open_writers(
-            self._config.writers, self._folder, frames, self.say
+            self._config.writers, self._folder, frames, self.log
         )
         self._writers.hyperparameters(flat(self._config))
         games = read_episodes(self._folder / "episodes.csv")
@@ -99,7 +98,7 @@ class Monitor:
         """Starts the clock; what was before (compiling) is not speed."""
         self._reset(updates)
         self._started = self._since
-        self._tell(updates)
+        self._update_counts(updates)
 
     def seconds(self) -> float:
         """Of training, over all sessions of the run."""
@@ -147,7 +146,7 @@ class Monitor:
         elapsed = max(time.monotonic() - self._since, 1e-9)
         frames = (updates - self._since_updates) * self._frames_per_update
         lags = np.concatenate(self._lags) if self._lags else np.zeros(1)
-        self._tell(
+        self._update_counts(
             updates,
             frames_per_second=frames / elapsed,
             lag=float(lags.mean()),
@@ -163,7 +162,7 @@ class Monitor:
                 for name, value in hyperparams.items()
             },
         )
-        line, histograms = _told(self._progress, metrics)
+        line, histograms = make_line(self._progress, metrics)
         self._files.line(line)
         # Shown where the policy was, not where this line is.
         del line["evaluation_return"]
@@ -174,32 +173,34 @@ class Monitor:
             self._writers.histogram(name, histogram, frames)
         self._reset(updates)
 
-    def evaluated(self, ended: Evaluation) -> None:
-        """Tells of games of a fixed policy, or why there are none."""
-        at = f"at {ended.frames:,} frames"
-        if not ended.games:
-            self.say(f"no evaluation {at}: {ended.failure}")
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """Logs games of a fixed policy, or why there are none."""
+        at = f"at {evaluation.frames:,} frames"
+        if not evaluation.games:
+            self.log(f"no evaluation {at}: {evaluation.failure}")
             return
-        mean = self.show(ended)
-        games = counted(len(ended.games), "game")
-        self.say(f"{games} of the policy {at}: {mean:.2f}")
+        mean = self.show(evaluation)
+        games = counted(len(evaluation.games), "game")
+        self.log(f"{games} of the policy {at}: {mean:.2f}")
 
-    def show(self, ended: Evaluation) -> float:
+    def show(self, evaluation: Evaluation) -> float:
         """Shows games of a fixed policy; their mean return."""
-        mean = statistics.fmean(g.episode_return for g in ended.games)
-        self._change(evaluation_return=mean)
+        mean = statistics.fmean(g.episode_return for g in evaluation.games)
+        self._update(evaluation_return=mean)
         self._writers.scalars(
-            {grouped("evaluation_return"): mean}, ended.frames
+            {grouped("evaluation_return"): mean}, evaluation.frames
         )
-        if ended.film:
-            self._writers.video("return/evaluation", ended.film, ended.frames)
+        if evaluation.film:
+            self._writers.video(
+                "return/evaluation", evaluation.film, evaluation.frames
+            )
         return mean
 
     def replaced(self, reason: str) -> None:
-        """Tells why an actor was replaced, once for each reason."""
+        """Logs why an actor was replaced, once for each reason."""
         if reason and reason not in self._reasons:
             self._reasons.add(reason)
-            self.say(f"an actor was replaced: {reason}")
+            self.log(f"an actor was replaced: {reason}")
 
     def flush(self) -> None:
         """Hands what was written to the operating system."""
@@ -212,7 +213,7 @@ class Monitor:
         self._writers.close()
 
     @property
-    def _files(self) -> Metrics | Unwritten:
+    def _files(self) -> Metrics | NullMetrics:
         if self._metrics is None:
             raise RuntimeError("call open first")
         return self._metrics
@@ -223,13 +224,13 @@ class Monitor:
         self._waited = 0.0
         self._lags: list[np.ndarray] = []
 
-    def _change(self, **changes: Any) -> None:
-        with self._changing:
+    def _update(self, **changes: Any) -> None:
+        with self._lock:
             self._progress = self._progress._replace(**changes)
 
-    def _tell(self, updates: int, **changes: Any) -> None:
+    def _update_counts(self, updates: int, **changes: Any) -> None:
         returns = self._returns
-        self._change(
+        self._update(
             updates=updates,
             frames=updates * self._frames_per_update,
             seconds=self.seconds(),
@@ -237,18 +238,3 @@ class Monitor:
             mean_return=statistics.fmean(returns) if returns else None,
             **changes,
         )
-
-
-def _told(
-    progress: Progress, metrics: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Histogram]]:
-    """One line of metrics.jsonl, and the histograms beside it."""
-    skip = ("phase", "budget", "hyperparams", "messages")
-    line = {k: v for k, v in progress._asdict().items() if k not in skip}
-    for name, values in progress.hyperparams.items():
-        for head, value in enumerate(values):
-            line[f"hyperparams/{name}_{head}"] = value
-    learned = {k: v for k, v in metrics.items() if not k.startswith("skipped")}
-    line |= flatten(jax.device_get(learned))
-    drawn = {k: v for k, v in line.items() if isinstance(v, Histogram)}
-    return {k: v for k, v in line.items() if k not in drawn}, drawn

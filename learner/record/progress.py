@@ -30,7 +30,7 @@ class Progress(NamedTuple):
     waiting: int = 0  # batches ready
     wait_share: float = 0.0  # of the learner's time
     actors: int = 0
-    starting: int = 0  # actors that start or wait for room
+    starting: int = 0  # actors that start or wait for resources
     replaced: int = 0
     skipped: int = 0
     # Never changed in place, so one default will do for all.

@@ -46,7 +46,7 @@ def absolute(folder: str) -> str:
 
 
 class Folder:
-    """The run's folder on this machine, kept in step with the bucket's.
+    """The run's folder on this machine, synchronised with the bucket's.
 
     Attributes:
       path: where the run works; a new temporary one for a bucket.
@@ -59,7 +59,7 @@ class Folder:
             self.path = pathlib.Path(tempfile.mkdtemp(prefix="bmg-run-"))
 
     @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
+    def synchronised(self) -> Iterator[None]:
         """Fetched on entry, brought up to date meanwhile and at the end.
 
         Raises:
@@ -73,11 +73,11 @@ class Folder:
             mirror = Mirror(self._folder, self.path)
             mirror.fetch()
             mirror.push()  # a bucket that cannot be written is found now
-            with contextlib.closing(Keeper(mirror)):
+            with contextlib.closing(Uploader(mirror)):
                 yield
         except (ConfigError, RunError) as error:
-            told = str(error).replace(str(self.path), self._folder)
-            raise type(error)(told) from error
+            message = str(error).replace(str(self.path), self._folder)
+            raise type(error)(message) from error
         finally:
             shutil.rmtree(self.path, ignore_errors=True)
 
@@ -93,51 +93,53 @@ class Mirror:
     def __init__(self, url: str, path: pathlib.Path):
         self._url = url
         self._path = path
-        with self._told("opened"):
+        with self._as_user_error("opened"):
             import fsspec
 
             self._files, root = fsspec.core.url_to_fs(url)
             self._root = root.rstrip("/")
-        self._there: dict[str, Stamp] = {}
+        self._uploaded: dict[str, Stamp] = {}
         path.mkdir(parents=True, exist_ok=True)
 
     def fetch(self) -> None:
-        """Makes the local folder what the bucket's list says; empty if none."""
-        with self._told("read"):
+        """Makes the local folder what the bucket's list holds; empty if none."""
+        with self._as_user_error("read"):
             names = self._listed()
             for name in names:
                 target = self._path / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._files.get_file(f"{self._root}/{name}", str(target))
             orphans = self._orphans(names)
-        self._there = self._here() | dict.fromkeys(orphans, Stamp(-1, -1))
+        self._uploaded = self._local() | dict.fromkeys(orphans, Stamp(-1, -1))
 
     def push(self) -> None:
         """Uploads what has changed, then the list, then deletes the rest."""
-        here = self._here()
+        local = self._local()
         changed = [
-            n for n, stamp in here.items() if self._there.get(n) != stamp
+            name
+            for name, stamp in local.items()
+            if self._uploaded.get(name) != stamp
         ]
-        gone = self._there.keys() - here.keys()
-        with self._told("written"):
+        gone = self._uploaded.keys() - local.keys()
+        with self._as_user_error("written"):
             for name in changed:
                 self._upload(name)
             self._files.pipe_file(
-                f"{self._root}/{_LIST}", json.dumps(sorted(here)).encode()
+                f"{self._root}/{_LIST}", json.dumps(sorted(local)).encode()
             )
             for name in gone:
                 self._files.rm_file(f"{self._root}/{name}")
-        self._there = here
+        self._uploaded = local
 
     def checkpoints(self) -> set[str]:
         """Those that are whole on this machine, but not yet in the bucket."""
-        here = {_checkpoint(name) for name in self._here()}
-        return here - {_checkpoint(name) for name in self._there} - {""}
+        local = {_checkpoint(name) for name in self._local()}
+        return local - {_checkpoint(name) for name in self._uploaded} - {""}
 
     def _upload(self, name: str) -> None:
         # Metrics grow while they are read: what is there now is uploaded.
         content = (self._path / name).read_bytes()
-        if name == "config.yaml":  # says where the run is, for --config
+        if name == "config.yaml":  # names the run's folder, for --config
             content = content.replace(
                 str(self._path).encode(), self._url.encode()
             )
@@ -151,13 +153,13 @@ class Mirror:
 
     def _orphans(self, names: list[str]) -> set[str]:
         """Files of checkpoints whose upload was cut short."""
-        there = {
+        remote = {
             name[len(self._root) + 1 :] for name in self._files.find(self._root)
         }
-        kept = ("checkpoints/", "milestones/")
-        return {n for n in there - set(names) if n.startswith(kept)}
+        folders = ("checkpoints/", "milestones/")
+        return {n for n in remote - set(names) if n.startswith(folders)}
 
-    def _here(self) -> dict[str, Stamp]:
+    def _local(self) -> dict[str, Stamp]:
         """Files by name, but those of checkpoints that are being written."""
         found = {}
         for path in sorted(self._path.rglob("*")):
@@ -169,8 +171,8 @@ class Mirror:
         return found
 
     @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """One line for the many ways in which stores say no."""
+    def _as_user_error(self, what: str) -> Iterator[None]:
+        """Raises whatever a store raises as one line for the user."""
         try:
             yield
         except (RunError, ConfigError):
@@ -189,8 +191,8 @@ class Mirror:
             ) from error
 
 
-class Keeper:
-    """Keeps a bucket in step, from a thread of its own."""
+class Uploader:
+    """Keeps a bucket up to date, from a thread of its own."""
 
     def __init__(self, mirror: Mirror):
         self._mirror = mirror

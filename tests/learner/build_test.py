@@ -16,7 +16,7 @@ from learner.config import (
     ReplayConfig,
 )
 from learner.loss import Hyperparams
-from tests.learner.tiny import (
+from tests.learner.tiny_learner import (
     FRAMES_PER_BATCH,
     TASK,
     B,
@@ -34,11 +34,11 @@ from tests.learner.tiny import (
 
 def rates(optimiser, count):
     """How far each update goes along a constant gradient."""
-    state, told = optimiser.init(jnp.zeros(())), []
+    state, taken = optimiser.init(jnp.zeros(())), []
     for _ in range(count):
         update, state = optimiser.update(jnp.ones(()), state)
-        told.append(-float(update))
-    return told
+        taken.append(-float(update))
+    return taken
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_both_rates_are_zero_at_the_end_of_a_run_and_not_before():
 
 
 @pytest.mark.parametrize(
-    ("k", "length", "batches", "go_on", "kept"),
+    ("k", "length", "batches", "go_on", "updates"),
     [
         (1, 4, "next", "inner", 1),
         (2, 3, "next", "inner", 2),
@@ -91,7 +91,7 @@ def test_both_rates_are_zero_at_the_end_of_a_run_and_not_before():
     ],
 )
 def test_both_rates_reach_zero_with_the_last_meta_step(
-    k, length, batches, go_on, kept
+    k, length, batches, go_on, updates
 ):
     config = configure(
         updates=8,
@@ -104,8 +104,11 @@ def test_both_rates_reach_zero_with_the_last_meta_step(
     )
     learner, _ = make(config)
     meta_steps = 8 // learner.stride
-    inner = rates(build.build_optimiser(config, TASK), meta_steps * kept + 1)
-    assert [rate > 0 for rate in inner] == [*[True] * meta_steps * kept, False]
+    inner = rates(build.build_optimiser(config, TASK), meta_steps * updates + 1)
+    assert [rate > 0 for rate in inner] == [
+        *[True] * meta_steps * updates,
+        False,
+    ]
     last = rates(build._bootstrap_optimiser(config, TASK), meta_steps + 1)
     assert [rate > 0 for rate in last] == [*[True] * meta_steps, False]
 

@@ -7,7 +7,7 @@ from learner import build, build_acting
 from learner.config import Config, LearnerConfig, NetworkConfig
 from learner.learner import make_learner
 from learner.record.checkpoint import Checkpoints
-from tests.learner.tiny import TASK
+from tests.learner.tiny_learner import TASK
 
 
 @pytest.fixture(scope="session")

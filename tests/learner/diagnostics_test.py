@@ -1,4 +1,4 @@
-"""What is told beside scalars: histograms, films, successive meta-gradients."""
+"""Metrics beside scalars: histograms, films, successive meta-gradients."""
 
 import io
 

@@ -1,19 +1,19 @@
-"""Games of fixed policies: when they are played, and what is kept on disk."""
+"""Games of fixed policies: when they are played, and their file."""
 
 import threading
 
 import pytest
 
 from actors.episode import Episode
-from learner.evaluator import Evaluator, Games
+from learner.evaluator import Evaluator
 from learner.record import evaluations
-from learner.record.evaluations import Played
+from learner.record.evaluations import Games, Played
 
 GAME = Episode(3.0, 400)
 
 
 def frames_of(evaluator):
-    return [ended.frames for ended in evaluator.results(wait=True)]
+    return [evaluation.frames for evaluation in evaluator.results(wait=True)]
 
 
 def test_a_policy_plays_when_a_multiple_was_passed():
@@ -52,20 +52,20 @@ def test_training_is_not_held_up_and_what_falls_due_meanwhile_is_left_out():
     evaluator.offer({"games": 5}, 20)
     assert evaluator.results() == []
     go_on.set()
-    (ended,) = evaluator.results(wait=True)
-    assert (ended.frames, ended.games) == (10, [GAME] * 2)
+    (evaluation,) = evaluator.results(wait=True)
+    assert (evaluation.frames, evaluation.games) == (10, [GAME] * 2)
     evaluator.offer({"games": 1}, 30)
     assert frames_of(evaluator) == [30]
 
 
-def test_a_failure_is_told_in_one_line():
+def test_a_failure_is_reported_in_one_line():
     def play(params):
         raise RuntimeError("a remote traceback\n  of lines\nno such ROM")
 
     evaluator = Evaluator(play, every=1, frames=0)
     evaluator.offer({}, 1)
-    (ended,) = evaluator.results(wait=True)
-    assert (ended.games, ended.failure) == ([], "no such ROM")
+    (evaluation,) = evaluator.results(wait=True)
+    assert (evaluation.games, evaluation.failure) == ([], "no such ROM")
 
 
 def test_games_come_back_and_the_same_policys_are_replaced(tmp_path):
@@ -76,10 +76,10 @@ def test_games_come_back_and_the_same_policys_are_replaced(tmp_path):
     ]
     evaluations.add(tmp_path, rows)
     assert evaluations.read(tmp_path) == rows
-    again = Played("no-op", 100, 7, Episode(9.0, 4))
+    replayed = Played("no-op", 100, 7, Episode(9.0, 4))
     other = Played("no-op", 100, 8, Episode(8.0, 4))
-    evaluations.add(tmp_path, [again, other])
-    assert evaluations.read(tmp_path) == [rows[2], again, other]
+    evaluations.add(tmp_path, [replayed, other])
+    assert evaluations.read(tmp_path) == [rows[2], replayed, other]
 
 
 def test_a_resumed_run_drops_policies_that_came_later(tmp_path):

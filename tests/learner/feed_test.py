@@ -12,10 +12,10 @@ import pytest
 from actors.episode import Episode
 from actors.pool import Collected
 from actors.transition import Transition, Unroll
-from learner.feed import Batch, Batcher, Direct, Prefetch, Window
+from learner.feed import Batch, Batcher, DirectFeed, Prefetch, Window
 
 T = 2
-COLUMNS = 24
+TRAJECTORIES = 24
 ONLINE = 4
 
 
@@ -66,7 +66,7 @@ def assert_unrolls_equal(one, other):
 )
 def test_batches_are_the_same_whatever_the_widths_of_unrolls(widths):
     batcher = make_batcher(ScriptedPool(widths))
-    for start in range(0, COLUMNS, ONLINE):
+    for start in range(0, TRAJECTORIES, ONLINE):
         batch = batcher.next()
         assert_unrolls_equal(
             batch.data, an_unroll(range(start, start + ONLINE))
@@ -74,14 +74,14 @@ def test_batches_are_the_same_whatever_the_widths_of_unrolls(widths):
         np.testing.assert_array_equal(batch.versions, batch.data.version)
 
 
-def test_columns_that_are_left_over_wait_without_asking_for_more():
+def test_trajectories_that_are_left_over_wait_without_asking_for_more():
     pool = ScriptedPool([10, 6, 8])
     batcher = make_batcher(pool)
-    asked = []
-    for _ in range(COLUMNS // ONLINE):
+    collected = []
+    for _ in range(TRAJECTORIES // ONLINE):
         batcher.next()
-        asked.append(pool.collected)
-    assert asked == [1, 1, 2, 2, 3, 3]
+        collected.append(pool.collected)
+    assert collected == [1, 1, 2, 2, 3, 3]
 
 
 def test_what_waits_is_a_copy():
@@ -99,12 +99,12 @@ def test_games_come_once_with_the_batch_that_waited_for_them():
     batcher = make_batcher(ScriptedPool([2, 2, 1, 7, 12]))
     returns = [
         [game.episode_return for game in batcher.next().episodes]
-        for _ in range(COLUMNS // ONLINE)
+        for _ in range(TRAJECTORIES // ONLINE)
     ]
     assert returns == [[1.0, 2.0], [3.0, 4.0], [], [5.0], [], []]
 
 
-def test_old_columns_are_mixed_in_before_the_batch_is_placed():
+def test_old_trajectories_are_mixed_in_before_the_batch_is_placed():
     def mix(fresh):
         np.testing.assert_array_equal(fresh.version, [0, 1, 2, 3])
         return an_unroll([*fresh.version, 70, 80])
@@ -234,7 +234,7 @@ def test_next_does_not_wait_once_it_is_to_stop():
     prefetch.close()
 
 
-def test_close_ends_a_thread_that_waits_for_room():
+def test_close_ends_a_thread_that_waits_for_a_free_slot():
     before = feeding()
     prefetch = Prefetch(itertools.count().__next__, 1)
     wait_until(lambda: prefetch.waiting() == 1)
@@ -267,7 +267,7 @@ def test_close_ends_a_thread_that_failed():
 
 
 def test_direct_makes_when_asked_even_while_stopping():
-    direct = Direct(itertools.count().__next__)
+    direct = DirectFeed(itertools.count().__next__)
     stopping = threading.Event()
     stopping.set()
     assert [direct.next(stopping), direct.next(never())] == [0, 1]

@@ -1,4 +1,4 @@
-"""impala, stacx and bmg: devices, donation, NaN, and what a step tells."""
+"""impala, stacx and bmg: devices, donation, NaN, and what a step returns."""
 
 import collections
 import functools
@@ -16,7 +16,7 @@ from learner.config import (
     NetworkConfig,
 )
 from meta.update import gradient_update
-from tests.learner.tiny import (
+from tests.learner.tiny_learner import (
     TASK,
     B,
     T,

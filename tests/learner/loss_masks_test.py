@@ -6,7 +6,7 @@ import pytest
 
 from actors.networks import Outputs
 from learner.loss import predict
-from tests.learner.lessons import (
+from tests.learner.loss_reference import (
     GAME_OVER,
     LASTS,
     LIFE_LOST,
@@ -69,7 +69,7 @@ def assert_same_lesson(before, after):
     (value_2, metrics_2), slope_2 = compiled()(*after)
     assert value == value_2
     jax.tree.map(np.testing.assert_array_equal, slope, slope_2)
-    # What is told of how far behaviour has fallen behind may differ.
+    # The metric of how far behaviour has fallen behind may differ.
     for name in metrics.keys() - {"behaviour_kl"}:
         jax.tree.map(
             np.testing.assert_array_equal, metrics[name], metrics_2[name]

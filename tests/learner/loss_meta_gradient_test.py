@@ -17,7 +17,7 @@ from meta import bootstrap
 from meta.matching import policy_kl_and_value
 from meta.parameters import Bounds, self_tuned
 from meta.update import InnerState, gradient_update
-from tests.learner.lessons import (
+from tests.learner.loss_reference import (
     ALIVE,
     LASTS,
     B,
@@ -139,11 +139,11 @@ def stacx_by_hand(x_0, x_k, constants, batch):
 
 def bmg_by_hand(x_0, x_k, constants, batch):
     del x_0
-    ours, theirs = (
+    online, target = (
         perceive_in_numpy(x, batch) for x in (x_k, constants.bootstrap)
     )
-    p, q = softmax(theirs.logits[:, :, 0]), softmax(ours.logits[:, :, 0])
-    gap = theirs.values[:, :, 0] - ours.values[:, :, 0]
+    p, q = softmax(target.logits[:, :, 0]), softmax(online.logits[:, :, 0])
+    gap = target.values[:, :, 0] - online.values[:, :, 0]
     return sum(
         kl_by_hand(p[i], q[i]) + 0.25 * gap[i] ** 2 for i in ALIVE
     ) / len(ALIVE)

@@ -10,7 +10,7 @@ import rlax
 
 from actors.transition import FIRST, LAST
 from learner.loss import predict
-from tests.learner.lessons import (
+from tests.learner.loss_reference import (
     STEP_TYPE,
     B,
     H,
@@ -41,13 +41,15 @@ def test_the_loss_is_its_transcription(limit, threshold):
     for seed in range(3):
         table, h, batch = a_table(seed), some_hyperparams(seed), a_batch(seed)
         value, metrics = jax.jit(loss)(table, h, batch)
-        expected, told = loss_by_hand(
+        expected, metrics_by_hand = loss_by_hand(
             table, h, batch, limit=limit, threshold=threshold
         )
         np.testing.assert_allclose(value, expected, rtol=1e-10)
-        assert metrics.keys() == told.keys()
-        for name in told:
-            np.testing.assert_allclose(metrics[name], told[name], rtol=1e-6)
+        assert metrics.keys() == metrics_by_hand.keys()
+        for name in metrics_by_hand:
+            np.testing.assert_allclose(
+                metrics[name], metrics_by_hand[name], rtol=1e-6
+            )
 
 
 def test_a_mean_is_the_sum_over_its_steps():
@@ -57,7 +59,7 @@ def test_a_mean_is_the_sum_over_its_steps():
     np.testing.assert_allclose(mean, total / (T * B))
 
 
-def test_the_network_is_told_where_games_begin():
+def test_the_network_sees_where_games_begin():
     calls = []
 
     def network(*arguments):
@@ -130,9 +132,16 @@ def test_the_inner_gradient_is_that_of_rlax_parts():
     ones = np.ones(H)
     h = some_hyperparams()._replace(alpha_rho=ones, alpha_c=ones)
     params, batch = a_perceptron(), a_batch()
-    ours = jax.jit(jax.grad(make_loss(lambda _: h, network=perceive), 0, True))
-    theirs = jax.jit(jax.grad(functools.partial(rlax_loss, h=h, batch=batch)))
-    found, expected = ours(params, (), batch)[0], theirs(params)
+    gradient_of = jax.jit(
+        jax.grad(make_loss(lambda _: h, network=perceive), 0, True)
+    )
+    gradient_by_rlax = jax.jit(
+        jax.grad(functools.partial(rlax_loss, h=h, batch=batch))
+    )
+    found, expected = (
+        gradient_of(params, (), batch)[0],
+        gradient_by_rlax(params),
+    )
     for name in params:
         assert np.abs(expected[name]).min() > 1e-6
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-8)

@@ -14,7 +14,7 @@ from actors.episode import Episode
 from actors.pool import PoolStatus
 from learner.multihost import Host, HostBarrier, HostMessage
 
-_SCRIPT = pathlib.Path(__file__).with_name("one_host.py")
+_SCRIPT = pathlib.Path(__file__).with_name("learner_host.py")
 _ROOT = _SCRIPT.parents[2]
 
 
@@ -67,7 +67,7 @@ def test_two_hosts_learn_what_one_learns_from_the_same_batches(tmp_path):
     assert first["bmg['state'].updates"] == 5
 
 
-def a_word(index, *, ready=True):
+def a_message(index, *, ready=True):
     return HostMessage(
         ready,
         np.full(2, index, np.int32),
@@ -94,9 +94,11 @@ def in_threads(count, work):
     return results
 
 
-def test_all_hosts_hear_the_same_of_all():
+def test_all_hosts_receive_the_same_from_all():
     barrier = HostBarrier(3)
-    for gathered in in_threads(3, lambda n: barrier.all_gather(n, a_word(n))):
+    for gathered in in_threads(
+        3, lambda n: barrier.all_gather(n, a_message(n))
+    ):
         assert gathered.ready
         np.testing.assert_array_equal(gathered.versions, [0, 0, 1, 1, 2, 2])
         assert [game.episode_return for game in gathered.episodes] == [0, 1, 2]
@@ -112,7 +114,7 @@ def test_no_host_steps_alone():
     def steps(index):
         taken = 0
         while barrier.all_gather(
-            index, a_word(index, ready=taken < last[index])
+            index, a_message(index, ready=taken < last[index])
         ).ready:
             taken += 1
         return taken
@@ -121,9 +123,9 @@ def test_no_host_steps_alone():
 
 
 def test_one_host_waits_for_nobody():
-    word = a_word(0)
-    assert HostBarrier(1).all_gather(0, word).episodes == word.episodes
-    assert Host().all_gather(word) is word
+    message = a_message(0)
+    assert HostBarrier(1).all_gather(0, message).episodes == message.episodes
+    assert Host().all_gather(message) is message
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_samples_are_whole_trajectories_still_in_replay(story, capacity, seed):
 
 @settings(max_examples=50, deadline=None)
 @given(STORIES, st.integers(1, 10))
-def test_new_columns_come_first_and_once(story, capacity):
+def test_new_trajectories_come_first_and_once(story, capacity):
     replay, count = Replay(capacity=capacity, per_batch=3, seed=0), 0
     for wide, _ in story:
         names = np.arange(count, count + wide)

@@ -41,7 +41,7 @@ def make(*, capacity=5, per_batch=3, seed=0):
     return Replay(capacity=capacity, per_batch=per_batch, seed=seed)
 
 
-def test_mix_puts_old_columns_behind_the_new_ones():
+def test_mix_puts_old_trajectories_behind_the_new_ones():
     replay = make()
     replay.add(an_unroll([1, 2, 3]))
     mixed = replay.mix(an_unroll([4, 5]))
@@ -56,7 +56,7 @@ def test_the_first_batch_is_mixed_with_itself():
     np.testing.assert_array_equal(mixed.version, [7, 7, 7, 7])
 
 
-def test_samples_are_columns_that_were_put_and_are_not_yet_overwritten():
+def test_samples_are_trajectories_that_were_put_and_are_not_yet_overwritten():
     replay = make(capacity=5)
     put = []
     for start in range(0, 40, 2):
@@ -75,7 +75,7 @@ def test_an_unroll_wider_than_the_capacity_leaves_its_last_trajectories():
     assert set(replay.sample(50).version.tolist()) == {7, 8, 9}
 
 
-def test_what_is_kept_is_a_copy():
+def test_what_is_stored_is_a_copy():
     replay, fresh = make(), an_unroll([1, 2])
     replay.add(fresh)
     jax.tree.map(lambda x: x.fill(99), fresh)
@@ -122,7 +122,7 @@ def test_the_ratio_of_old_to_new_is_the_same_in_every_batch():
         assert mixed.version.shape == (3 + 6,)
 
 
-def test_sampling_joins_columns_as_concatenate_does():
+def test_sampling_joins_trajectories_as_concatenate_does():
     replay = make(seed=5)
     replay.add(an_unroll([1, 2, 3]))
     sample = replay.sample(4)

@@ -62,7 +62,7 @@ def vtrace_by_sums(*, v_tm1, v_t, r_t, discount_t, rho_tm1, lambda_, leaks):
 )
 def test_leaky_vtrace_is_the_sum_over_products(leaks, lambda_):
     data = trajectories()
-    ours = leaky_vtrace(
+    found = leaky_vtrace(
         **data, lambda_=lambda_, alpha_rho=leaks[0], alpha_c=leaks[1]
     )
     for b in range(B):
@@ -70,47 +70,47 @@ def test_leaky_vtrace_is_the_sum_over_products(leaks, lambda_):
         targets, advantages = vtrace_by_sums(
             **trajectory, lambda_=lambda_, leaks=leaks
         )
-        np.testing.assert_allclose(ours.targets[:, b], targets, rtol=1e-12)
+        np.testing.assert_allclose(found.targets[:, b], targets, rtol=1e-12)
         np.testing.assert_allclose(
-            ours.advantages[:, b], advantages, rtol=1e-12
+            found.advantages[:, b], advantages, rtol=1e-12
         )
 
 
 @pytest.mark.parametrize("lambda_", [0.6, 1.0])
 def test_without_leaks_it_is_rlax_vtrace(lambda_):
     data = trajectories(1, ())
-    ours = leaky_vtrace(**data, lambda_=lambda_, alpha_rho=1.0, alpha_c=1.0)
+    found = leaky_vtrace(**data, lambda_=lambda_, alpha_rho=1.0, alpha_c=1.0)
     rlaxs = rlax.vtrace_td_error_and_advantage(
         **jax.tree.map(jnp.asarray, data), lambda_=lambda_
     )
     np.testing.assert_allclose(
-        ours.targets - data["v_tm1"], rlaxs.errors, rtol=1e-9, atol=1e-12
+        found.targets - data["v_tm1"], rlaxs.errors, rtol=1e-9, atol=1e-12
     )
-    np.testing.assert_allclose(ours.advantages, rlaxs.pg_advantage, rtol=1e-9)
+    np.testing.assert_allclose(found.advantages, rlaxs.pg_advantage, rtol=1e-9)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
 def test_with_equal_leaks_it_is_rlax_leaky_vtrace(alpha):
-    """rlax leaks into the policy's ratio just so: nothing to tell apart."""
+    """rlax leaks into the policy's ratio just so: no difference is left."""
     data = trajectories(2, ())
-    ours = leaky_vtrace(**data, lambda_=0.9, alpha_rho=alpha, alpha_c=alpha)
+    found = leaky_vtrace(**data, lambda_=0.9, alpha_rho=alpha, alpha_c=alpha)
     rlaxs = rlax.leaky_vtrace_td_error_and_advantage(
         **jax.tree.map(jnp.asarray, data), alpha=alpha, lambda_=0.9
     )
     np.testing.assert_allclose(
-        ours.targets - data["v_tm1"], rlaxs.errors, rtol=1e-9, atol=1e-12
+        found.targets - data["v_tm1"], rlaxs.errors, rtol=1e-9, atol=1e-12
     )
-    np.testing.assert_allclose(ours.advantages, rlaxs.pg_advantage, rtol=1e-9)
+    np.testing.assert_allclose(found.advantages, rlaxs.pg_advantage, rtol=1e-9)
 
 
-def test_each_column_may_have_its_own_lambda_and_leaks():
+def test_each_trajectory_may_have_its_own_lambda_and_leaks():
     rng = np.random.default_rng(3)
     data = trajectories(3, (2, B))
     lambda_, alpha_rho, alpha_c = rng.uniform(size=(3, B))
-    ours = leaky_vtrace(
+    found = leaky_vtrace(
         **data, lambda_=lambda_, alpha_rho=alpha_rho, alpha_c=alpha_c
     )
-    assert ours.targets.shape == ours.advantages.shape == (T, 2, B)
+    assert found.targets.shape == found.advantages.shape == (T, 2, B)
     for a, b in np.ndindex(2, B):
         one = leaky_vtrace(
             **{name: x[:, a, b] for name, x in data.items()},
@@ -118,8 +118,8 @@ def test_each_column_may_have_its_own_lambda_and_leaks():
             alpha_rho=alpha_rho[b],
             alpha_c=alpha_c[b],
         )
-        np.testing.assert_allclose(ours.targets[:, a, b], one.targets)
-        np.testing.assert_allclose(ours.advantages[:, a, b], one.advantages)
+        np.testing.assert_allclose(found.targets[:, a, b], one.targets)
+        np.testing.assert_allclose(found.advantages[:, a, b], one.advantages)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
@@ -146,13 +146,13 @@ def test_a_ratio_of_zero_has_no_error_and_cuts_the_trace(alpha):
 def test_on_policy_with_full_traces_the_targets_are_n_step_returns(alpha):
     data = trajectories(5)
     data["rho_tm1"] = np.ones((T, B))
-    ours = leaky_vtrace(**data, lambda_=1.0, alpha_rho=alpha, alpha_c=alpha)
+    found = leaky_vtrace(**data, lambda_=1.0, alpha_rho=alpha, alpha_c=alpha)
     returns = data["v_t"][-1]
     for t in reversed(range(T)):
         returns = data["r_t"][t] + data["discount_t"][t] * returns
-        np.testing.assert_allclose(ours.targets[t], returns, rtol=1e-12)
+        np.testing.assert_allclose(found.targets[t], returns, rtol=1e-12)
         np.testing.assert_allclose(
-            ours.advantages[t],
+            found.advantages[t],
             returns - data["v_tm1"][t],
             rtol=1e-12,
             atol=1e-14,

@@ -1,1 +1,1 @@
-"""Who shows a run besides its own files: TensorBoard and others."""
+"""Shows a run besides its own files: TensorBoard and others."""

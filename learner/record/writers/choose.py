@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from learner.config import ConfigError
 from learner.record.writers.mlflow import MLflow
-from learner.record.writers.queued import Queued
+from learner.record.writers.queued import QueuedWriter
 from learner.record.writers.tensorboard import TensorBoard
 from learner.record.writers.wandb import WeightsAndBiases
-from learner.record.writers.writer import Several, Writer
+from learner.record.writers.writer import CompositeWriter, Writer
 
 # By name: the package that it needs, and how it is opened at some frames.
 _WRITERS: dict[str, tuple[str, Callable[[pathlib.Path, int], Writer]]] = {
@@ -34,9 +34,9 @@ def open_writers(
       frames: the run goes on from here.
       report: takes messages for the user, from any thread.
     """
-    return Several(
+    return CompositeWriter(
         [
-            Queued(
+            QueuedWriter(
                 name,
                 functools.partial(_WRITERS[name][1], folder, frames),
                 report,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 PROJECT = "bmg"  # that runs belong to, unless a variable names another
 
 
-def kept(path: pathlib.Path, make: Callable[[], str]) -> str:
-    """What a file says; made and written if there is none."""
+def read_or_create(path: pathlib.Path, make: Callable[[], str]) -> str:
+    """The text of a file; made and written if there is none."""
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         path.write_text(make())

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from learner.record.histogram import Histogram
-from learner.record.writers.identity import PROJECT, kept
+from learner.record.writers.identity import PROJECT, read_or_create
 
 _AT_A_TIME = 100  # parameters that one call takes
 
@@ -28,16 +28,16 @@ class MLflow:
         # Of every table that it makes in a new database.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        here = folder.absolute() / "mlflow"
-        here.mkdir(exist_ok=True)
+        home = folder.absolute() / "mlflow"
+        home.mkdir(exist_ok=True)
         served = os.environ.get("MLFLOW_TRACKING_URI")
         self._entities = entities
         self._client = mlflow.MlflowClient(
-            served or f"sqlite:///{here}/runs.db"
+            served or f"sqlite:///{home}/runs.db"
         )
-        artifacts = None if served else (here / "artifacts").as_uri()
-        self._id = kept(
-            here / "id", lambda: self._create(folder.name, artifacts)
+        artifacts = None if served else (home / "artifacts").as_uri()
+        self._id = read_or_create(
+            home / "id", lambda: self._create(folder.name, artifacts)
         )
         self._client.update_run(self._id, status="RUNNING")
 

@@ -9,21 +9,21 @@ from typing import Any
 from learner.record.histogram import Histogram
 from learner.record.writers.writer import Writer
 
-_ROOM = 1_000  # calls that may wait
+_CAPACITY = 1_000  # calls that may wait
 _PATIENCE = 20.0  # seconds for what waits when a run ends
 
 
-class Queued:
+class QueuedWriter:
     """A writer in a thread of its own: its calls neither wait nor raise.
 
-    What fails, or finds the queue full, is left out and counted; why is told
-    once, and how much at the end.
+    What fails, or finds the queue full, is left out and counted; why is
+    reported once, and how much at the end.
 
     Args:
       name: of the writer, for messages.
       make: opens it; called in the thread, as all else.
       report: takes messages for the user; called in the thread too.
-      room: calls that may wait.
+      capacity: calls that may wait.
       patience: seconds that `close` waits for them.
     """
 
@@ -33,7 +33,7 @@ class Queued:
         make: Callable[[], Writer],
         report: Callable[[str], None],
         *,
-        room: int = _ROOM,
+        capacity: int = _CAPACITY,
         patience: float = _PATIENCE,
     ):
         self._name = name
@@ -41,11 +41,11 @@ class Queued:
         self._report = report
         self._patience = patience
         self._calls: queue.Queue[tuple[str, tuple[Any, ...]]] = queue.Queue(
-            room
+            capacity
         )
         self._counting = threading.Lock()
         self._left_out = 0
-        self._told = False
+        self._reported = False
         self._thread = threading.Thread(
             target=self._work, name=name, daemon=True
         )
@@ -92,7 +92,7 @@ class Queued:
         try:
             writer = self._make()
         except Exception as error:
-            self._tell(_reason(error))
+            self._report_once(_reason(error))
         method = ""
         while method != "close":
             method, arguments = self._calls.get()
@@ -113,11 +113,11 @@ class Queued:
         with self._counting:
             self._left_out += 1
         if reason:
-            self._tell(reason)
+            self._report_once(reason)
 
-    def _tell(self, reason: str) -> None:
+    def _report_once(self, reason: str) -> None:
         with self._counting:
-            known, self._told = self._told, True
+            known, self._reported = self._reported, True
         if not known:
             self._report(f"{self._name}: {reason}; training goes on")
 

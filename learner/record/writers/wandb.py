@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from learner.record.histogram import Histogram
-from learner.record.writers.identity import PROJECT, kept
+from learner.record.writers.identity import PROJECT, read_or_create
 
 
 class WeightsAndBiases:
@@ -25,7 +25,9 @@ class WeightsAndBiases:
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             name=folder.name,
-            id=kept(folder / "wandb" / "id", lambda: uuid.uuid4().hex[:12]),
+            id=read_or_create(
+                folder / "wandb" / "id", lambda: uuid.uuid4().hex[:12]
+            ),
             resume="allow",
             dir=folder,
             settings=wandb.Settings(silent=True, console="off"),
@@ -39,8 +41,8 @@ class WeightsAndBiases:
         self._run.log({**values, "frames": frames})
 
     def histogram(self, name: str, values: Histogram, frames: int) -> None:
-        drawn = self._wandb.Histogram(np_histogram=tuple(values))
-        self._run.log({name: drawn, "frames": frames})
+        histogram = self._wandb.Histogram(np_histogram=tuple(values))
+        self._run.log({name: histogram, "frames": frames})
 
     def video(self, name: str, gif: bytes, frames: int) -> None:
         film = self._wandb.Video(io.BytesIO(gif), format="gif")

@@ -1,4 +1,4 @@
-"""The face of all that shows a run besides its own files.
+"""The interface of all that shows a run besides its own files.
 
 What they show is a copy: `metrics.jsonl` and `episodes.csv` are the truth.
 """
@@ -25,10 +25,10 @@ class Writer(Protocol):
         """Moving pictures, as the bytes of a GIF."""
 
     def close(self) -> None:
-        """Returns once all that was told is written."""
+        """Returns once all calls before are written."""
 
 
-class Several:
+class CompositeWriter:
     """All writers of a run as one; of none, nothing."""
 
     def __init__(self, writers: Sequence[Writer] = ()):

@@ -8,7 +8,12 @@ import pytest
 
 from learner.record import checkpoint as checkpoint_lib
 from learner.record.progress import RunError
-from tests.learner.states import a_state, assert_bitwise, names, saved
+from tests.learner.record.checkpoint_states import (
+    a_state,
+    assert_bitwise,
+    names,
+    saved,
+)
 
 
 def files_of(step):
@@ -77,13 +82,13 @@ def contents(folder):
     }
 
 
-# orbax's other reads go on when one has failed, and find nobody waiting.
-unheard = pytest.mark.filterwarnings(
+# orbax's other reads go on when one has failed, and nobody awaits them.
+ignore_unraisable = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
 
-@unheard
+@ignore_unraisable
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_newest_is_put_aside_and_the_one_before_is_taken(
     damage, opened, tmp_path, first_state
@@ -94,13 +99,13 @@ def test_a_damaged_newest_is_put_aside_and_the_one_before_is_taken(
     damage(folder / "3")
     damaged = contents(folder / "3")
 
-    told = []
-    checkpoints = opened(report=told.append)
+    messages = []
+    checkpoints = opened(report=messages.append)
     restored = checkpoints.restore(a_state(first_state, 9))
 
     assert_bitwise(restored.state, states[2])
     assert restored.facts["frames"] == 2
-    (message,) = told
+    (message,) = messages
     assert "checkpoint 3 cannot be read" in message
     assert "unreadable-3" in message
     assert "\n" not in message
@@ -111,9 +116,9 @@ def test_a_damaged_newest_is_put_aside_and_the_one_before_is_taken(
     for frames in (3, 4):
         checkpoints.save(frames, states[frames % 3 + 1], {"frames": frames}, {})
     checkpoints.close()
-    restored = opened(report=told.append).restore(a_state(first_state, 9))
+    restored = opened(report=messages.append).restore(a_state(first_state, 9))
     assert restored.facts["frames"] == 4
-    assert len(told) == 1
+    assert len(messages) == 1
     assert contents(folder / "unreadable-3") == damaged
 
 
@@ -122,10 +127,10 @@ def test_two_damaged_ones_are_both_put_aside(opened, tmp_path):
     saved(opened, states)
     for frames in ("2", "3"):
         truncate_every_file(tmp_path / "checkpoints" / frames)
-    told = []
-    restored = opened(report=told.append).restore(states[1])
+    messages = []
+    restored = opened(report=messages.append).restore(states[1])
     assert_bitwise(restored.state, states[1])
-    assert len(told) == 2
+    assert len(messages) == 2
     assert names(tmp_path / "checkpoints") == {
         *("1", "unreadable-2", "unreadable-3")
     }
@@ -133,20 +138,20 @@ def test_two_damaged_ones_are_both_put_aside(opened, tmp_path):
 
 def test_the_same_frames_may_be_damaged_twice(opened, tmp_path):
     states = {frames: {"x": np.full(3, frames)} for frames in (1, 2)}
-    folder, told = tmp_path / "checkpoints", []
+    folder, messages = tmp_path / "checkpoints", []
     for _ in range(2):
         saved(opened, states)
         truncate_every_file(folder / "2")
-        checkpoints = opened(report=told.append)
+        checkpoints = opened(report=messages.append)
         restored = checkpoints.restore(states[1])
         assert_bitwise(restored.state, states[1])
         checkpoints.close()
-    assert len(told) == 2
+    assert len(messages) == 2
     aside = names(folder) - {"1"}
     assert len(aside) == 2
     assert all(name.startswith("unreadable-2") for name in aside)
     for name in aside:
-        assert name in told[0] + told[1]
+        assert name in messages[0] + messages[1]
 
 
 def test_where_none_can_be_read_the_folder_is_named(opened, tmp_path):
@@ -179,14 +184,14 @@ def test_an_unknown_format_is_refused(opened, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_lib, "_FORMAT", 99)
         saved(opened, {2: states[2]})
-    told = []
-    restored = opened(report=told.append).restore(states[1])
+    messages = []
+    restored = opened(report=messages.append).restore(states[1])
     assert_bitwise(restored.state, states[1])
-    assert "format 99 is unknown" in told[0]
+    assert "format 99 is unknown" in messages[0]
     assert "unreadable-2" in names(tmp_path / "checkpoints")
 
 
-@unheard
+@ignore_unraisable
 @pytest.mark.parametrize("template", [{"x": 4}, {"x": 3, "y": 1}, {"y": 3}])
 def test_a_state_of_another_shape_is_not_taken(template, opened):
     saved(opened, {1: {"x": jnp.zeros(3)}})
@@ -204,10 +209,10 @@ def test_one_flipped_bit_among_the_numbers_is_noticed(opened, tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    told = []
-    restored = opened(report=told.append).restore(states[1])
+    messages = []
+    restored = opened(report=messages.append).restore(states[1])
     assert_bitwise(restored.state, states[1])
-    assert "not those that were written" in told[0]
+    assert "not those that were written" in messages[0]
 
 
 def test_a_checkpoint_without_a_checksum_is_taken(opened, monkeypatch):

@@ -9,7 +9,12 @@ import numpy as np
 
 from learner.learner import LearnerState
 from learner.record.checkpoint import Checkpoints
-from tests.learner.states import a_state, assert_bitwise, names, saved
+from tests.learner.record.checkpoint_states import (
+    a_state,
+    assert_bitwise,
+    names,
+    saved,
+)
 
 # Round trips.
 
@@ -20,10 +25,10 @@ def test_a_learners_state_comes_back_bit_for_bit(first_state, opened):
     restored = opened().restore(a_state(first_state, 2))
     assert isinstance(restored.state, LearnerState)
     assert_bitwise(restored.state, state)
-    for ours, theirs in zip(
+    for found, expected in zip(
         jax.tree.leaves(restored.state), jax.tree.leaves(state), strict=True
     ):
-        assert ours.sharding == theirs.sharding
+        assert found.sharding == expected.sharding
     assert restored.facts["frames"] == 320
     assert restored.facts["seconds"] == 1.5
     assert restored.tape == {}
@@ -98,10 +103,10 @@ def test_saving_the_same_frames_twice_keeps_the_first(opened, tmp_path):
     checkpoints.save(8, state, {"seconds": 2.0}, {}, milestone=True)
     checkpoints.save(8, state, {"seconds": 3.0}, {}, milestone=True)
     checkpoints.close()
-    again = opened()
-    assert again.restore(state).facts["seconds"] == 1.0
-    again.save(8, state, {"seconds": 4.0}, {})
-    again.close()
+    reopened = opened()
+    assert reopened.restore(state).facts["seconds"] == 1.0
+    reopened.save(8, state, {"seconds": 4.0}, {})
+    reopened.close()
     assert names(tmp_path / "checkpoints") == {"8"}
     assert names(tmp_path / "milestones") == {"8"}
 

@@ -6,7 +6,7 @@ from learner.record.counted import counted
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "expected"),
     [
         (0, "0 games"),
         (1, "1 game"),
@@ -16,5 +16,5 @@ from learner.record.counted import counted
         (1_234_567, "1,234,567 games"),
     ],
 )
-def test_a_count_and_its_noun_agree(number, said):
-    assert counted(number, "game") == said
+def test_a_count_and_its_noun_agree(number, expected):
+    assert counted(number, "game") == expected

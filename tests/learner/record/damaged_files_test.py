@@ -62,15 +62,15 @@ def test_a_file_cut_anywhere_gives_the_rows_before_the_cut(name):
     whole = read(name, WHOLE[name])
     header = name == "episodes.csv"
     for at in range(len(WHOLE[name])):
-        data, said = WHOLE[name][:at], []
-        found = read(name, data, said.append)
+        data, messages = WHOLE[name][:at], []
+        found = read(name, data, messages.append)
         complete = max(data.count(b"\n") - header, 0)
         # A line of JSON that lacks nothing but its newline is whole.
         whole_line = name == "metrics.jsonl" and data.endswith(b"}")
         assert found == whole[: complete + whole_line]
         torn = bool(data.split(b"\n")[-1]) and not whole_line
         torn_header = header and b"\n" not in data
-        assert len(said) == (torn and not torn_header)
+        assert len(messages) == (torn and not torn_header)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,7 @@ import pytest
 from actors.episode import Episode
 from actors.pool import PoolStatus
 from learner.config import Config
-from learner.evaluator import Evaluation
+from learner.record.evaluations import Evaluation
 from learner.record.histogram import Histogram
 from learner.record.metrics import read_lines
 from learner.record.monitor import Monitor
@@ -36,7 +36,7 @@ def test_a_run_that_ends_with_its_interval_has_no_line_twice(monitor, tmp_path):
 
 def test_histograms_are_shown_and_not_written(monitor, tmp_path):
     shown = []
-    monitor._writers.histogram = lambda *told: shown.append(told)
+    monitor._writers.histogram = lambda *arguments: shown.append(arguments)
     rho = Histogram(np.array([3, 1]), np.array([0.0, 0.5, 1.0]))
     versions = np.array([0, 2])
     monitor.consumed(3, versions, [])
@@ -55,8 +55,8 @@ def test_histograms_are_shown_and_not_written(monitor, tmp_path):
 
 def test_an_evaluation_is_shown_where_its_policy_was(monitor):
     shown = []
-    monitor._writers.scalars = lambda *told: shown.append(told)
-    monitor._writers.video = lambda *told: shown.append(told)
+    monitor._writers.scalars = lambda *arguments: shown.append(arguments)
+    monitor._writers.video = lambda *arguments: shown.append(arguments)
     write(monitor, 3)
     shown.clear()
     monitor.evaluated(Evaluation(1_280, [Episode(1.0, 4)], b"GIF"))
@@ -66,7 +66,7 @@ def test_an_evaluation_is_shown_where_its_policy_was(monitor):
     ]
 
 
-def test_evaluations_are_told_and_go_into_the_next_line(monitor, tmp_path):
+def test_evaluations_are_logged_and_go_into_the_next_line(monitor, tmp_path):
     games = [Episode(1.0, 40), Episode(4.0, 40)]
     monitor.evaluated(Evaluation(1_280, games))
     write(monitor, 3)
@@ -79,7 +79,7 @@ def test_evaluations_are_told_and_go_into_the_next_line(monitor, tmp_path):
     assert line["evaluation_return"] == 2.5
 
 
-def test_why_actors_are_replaced_is_told_once_for_each_reason(monitor):
+def test_why_actors_are_replaced_is_logged_once_for_each_reason(monitor):
     for reason in ("", "KeyError: 'x'", "KeyError: 'x'", "TimeoutError: late"):
         monitor.replaced(reason)
     assert monitor.progress().messages == (

@@ -53,12 +53,12 @@ def names(folder):
 
 def test_what_was_written_is_fetched_elsewhere(bucket, tmp_path):
     files = {"metrics.jsonl": "{}\n", CHECKPOINT: "1 2 3", "tensorboard/e": "x"}
-    here, there = tmp_path / "here", tmp_path / "there"
-    mirror = Mirror(URL, here)
-    write(here, files)
+    local, other = tmp_path / "local", tmp_path / "other"
+    mirror = Mirror(URL, local)
+    write(local, files)
     mirror.push()
-    Mirror(URL, there).fetch()
-    assert {n: (there / n).read_text() for n in names(there)} == files
+    Mirror(URL, other).fetch()
+    assert {n: (other / n).read_text() for n in names(other)} == files
 
 
 def test_only_changes_are_uploaded_and_lost_files_deleted(bucket, tmp_path):
@@ -79,13 +79,13 @@ def test_only_changes_are_uploaded_and_lost_files_deleted(bucket, tmp_path):
 def test_killed_while_uploading_leaves_the_checkpoint_of_before(
     bucket, tmp_path, monkeypatch
 ):
-    here = tmp_path / "here"
-    mirror = Mirror(URL, here)
-    write(here, {CHECKPOINT: "old", "config.yaml": "c"})
+    local = tmp_path / "local"
+    mirror = Mirror(URL, local)
+    write(local, {CHECKPOINT: "old", "config.yaml": "c"})
     mirror.push()
     # As `keep` does: a new checkpoint comes, the old one goes.
-    (here / CHECKPOINT).unlink()
-    write(here, {"checkpoints/200/a": "new", "checkpoints/200/b": "new"})
+    (local / CHECKPOINT).unlink()
+    write(local, {"checkpoints/200/a": "new", "checkpoints/200/b": "new"})
     memory = fsspec.filesystem("memory")
     pipe = type(memory).pipe_file
 
@@ -98,20 +98,20 @@ def test_killed_while_uploading_leaves_the_checkpoint_of_before(
     with pytest.raises(KeyboardInterrupt):
         mirror.push()
     monkeypatch.undo()
-    there = tmp_path / "there"
-    Mirror(URL, there).fetch()
-    assert names(there) == {CHECKPOINT, "config.yaml"}
+    other = tmp_path / "other"
+    Mirror(URL, other).fetch()
+    assert names(other) == {CHECKPOINT, "config.yaml"}
 
 
-def test_half_written_checkpoints_and_the_lock_stay_here(bucket, tmp_path):
+def test_half_written_checkpoints_and_the_lock_stay_local(bucket, tmp_path):
     write(tmp_path, {"checkpoints/7.orbax-checkpoint-tmp-1/a": "", "lock": ""})
     Mirror(URL, tmp_path).push()
     assert set(bucket()) == {"files.json"}
 
 
-def test_the_kept_folder_ends_up_in_the_bucket_and_nowhere_else(bucket):
+def test_a_synchronised_folder_ends_up_in_the_bucket_and_nowhere_else(bucket):
     folder = Folder(URL)
-    with folder.kept():
+    with folder.synchronised():
         write(folder.path, {"config.yaml": f"out: {folder.path}\n"})
     assert bucket()["config.yaml"] == f"out: {URL}\n".encode()
     assert not folder.path.exists()
@@ -119,13 +119,13 @@ def test_the_kept_folder_ends_up_in_the_bucket_and_nowhere_else(bucket):
 
 def test_messages_name_the_bucket(bucket):
     folder = Folder(URL)
-    with pytest.raises(RunError, match=f"in {URL}$"), folder.kept():
+    with pytest.raises(RunError, match=f"in {URL}$"), folder.synchronised():
         raise RunError(f"no checkpoint in {folder.path}")
 
 
 def test_folders_on_this_machine_stay_as_they_are(tmp_path):
     folder = Folder(str(tmp_path / "run"))
-    with folder.kept():
+    with folder.synchronised():
         assert folder.path == tmp_path / "run"
     assert absolute("run") == str(pathlib.Path.cwd() / "run")
     assert absolute(URL) == URL
@@ -237,27 +237,29 @@ def test_killed_on_one_machine_and_resumed_on_another(s3):
     assert len(games) == 1 + 32_000 // 10  # an episode is ten steps
     # Nothing is left of checkpoints that the first did not finish uploading.
     s3.invalidate_cache()
-    there = {name.removeprefix("bucket/run/") for name in s3.find("bucket/run")}
-    assert {n for n in there if "/state/" in n} == {
+    remote = {
+        name.removeprefix("bucket/run/") for name in s3.find("bucket/run")
+    }
+    assert {n for n in remote if "/state/" in n} == {
         name for name in listed(s3) if "/state/" in name
     }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("s3", "out", "said"),
+    ("s3", "out", "expected"),
     [
         (OPEN, "s3://other/run", "bucket does not exist"),
         (ASKS, "s3://bucket/run", "credentials there"),
     ],
     indirect=["s3"],
 )
-def test_a_bucket_that_may_not_be_written_is_named_at_once(s3, out, said):
+def test_a_bucket_that_may_not_be_written_is_named_at_once(s3, out, expected):
     del s3
     run = train("--out", out)
     text = run.communicate(timeout=120)[0]
     assert run.returncode == 1, text
     last = text.splitlines()[-1]
     assert last.startswith(f"error: {out} cannot be ")
-    assert said in last
+    assert expected in last
     assert "Traceback" not in text

@@ -18,39 +18,39 @@ from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 from learner.config import WRITERS, ConfigError
 from learner.record.histogram import Histogram
 from learner.record.writers import choose
-from learner.record.writers.queued import Queued
+from learner.record.writers.queued import QueuedWriter
 from learner.record.writers.tensorboard import TensorBoard
 from learner.record.writers.wandb import WeightsAndBiases
-from learner.record.writers.writer import Several
+from learner.record.writers.writer import CompositeWriter
 
 GIF = b"GIF89a\x01\x00\x01\x00"
 
 
 class Recorder:
-    """Remembers what it is told, after `wait` if there is one."""
+    """Remembers its calls, after `wait` if there is one."""
 
     def __init__(self, wait=lambda: None):
-        self.told = []
+        self.calls = []
         self._wait = wait
 
     def hyperparameters(self, values):
-        self.told.append(("hyperparameters", values))
+        self.calls.append(("hyperparameters", values))
 
     def scalars(self, values, frames):
         self._wait()
-        self.told.append(("scalars", values, frames))
+        self.calls.append(("scalars", values, frames))
 
     def histogram(self, name, values, frames):
-        self.told.append(("histogram", name, values, frames))
+        self.calls.append(("histogram", name, values, frames))
 
     def video(self, name, gif, frames):
-        self.told.append(("video", name, gif, frames))
+        self.calls.append(("video", name, gif, frames))
 
     def close(self):
-        self.told.append(("close",))
+        self.calls.append(("close",))
 
 
-def tell(writer):
+def call_all(writer):
     """One call of each kind; what a recorder then holds."""
     values = Histogram(np.array([3, 1]), np.array([0.0, 1.0, 2.0]))
     calls = [
@@ -66,18 +66,20 @@ def tell(writer):
 
 
 @pytest.mark.parametrize("wrap", [
-    lambda inner: Several([inner]),
-    lambda inner: Queued("x", lambda: inner, pytest.fail),
+    lambda inner: CompositeWriter([inner]),
+    lambda inner: QueuedWriter("x", lambda: inner, pytest.fail),
 ])  # fmt: skip
-def test_all_that_is_told_arrives_in_order(wrap):
+def test_all_calls_arrive_in_order(wrap):
     recorder = Recorder()
-    assert tell(wrap(recorder)) == recorder.told
+    assert call_all(wrap(recorder)) == recorder.calls
 
 
 def test_a_writer_that_hangs_holds_nothing_up():
-    go_on, said = threading.Event(), []
+    go_on, messages = threading.Event(), []
     recorder = Recorder(go_on.wait)
-    writer = Queued("slow", lambda: recorder, said.append, room=3, patience=0.1)
+    writer = QueuedWriter(
+        "slow", lambda: recorder, messages.append, capacity=3, patience=0.1
+    )
     writer.scalars({}, 0)
     while writer._calls.qsize():  # until it hangs in that one
         time.sleep(0.001)
@@ -86,42 +88,42 @@ def test_a_writer_that_hangs_holds_nothing_up():
     start = time.monotonic()
     writer.close()
     assert time.monotonic() - start < 10
-    # Of ten, three found room and still wait.
-    assert said == [
+    # Of ten, three were taken and still wait.
+    assert messages == [
         "slow: 3 records wait already; training goes on",
         "slow: not done after 0.1 s; 10 records were left out",
     ]
     go_on.set()
 
 
-def test_what_fails_is_left_out_and_told_once():
+def test_what_fails_is_left_out_and_reported_once():
     def broken():
         raise ValueError("no\nroom")
 
-    said, recorder = [], Recorder(broken)
-    writer = Queued("x", lambda: recorder, said.append)
+    messages, recorder = [], Recorder(broken)
+    writer = QueuedWriter("x", lambda: recorder, messages.append)
     for frames in range(5):
         writer.scalars({}, frames)
     writer.video("film", GIF, 5)
     writer.close()
-    assert recorder.told == [("video", "film", GIF, 5), ("close",)]
-    assert said == ["x: no; training goes on", "x: 5 records were left out"]
+    assert recorder.calls == [("video", "film", GIF, 5), ("close",)]
+    assert messages == ["x: no; training goes on", "x: 5 records were left out"]
 
 
 def test_a_writer_that_cannot_be_opened_takes_nothing():
     def make():
         raise PermissionError
 
-    said = []
-    tell(Queued("x", make, said.append))
-    assert said == [
+    messages = []
+    call_all(QueuedWriter("x", make, messages.append))
+    assert messages == [
         "x: PermissionError; training goes on",
         "x: 4 records were left out",
     ]
 
 
-def test_several_of_none_is_nothing():
-    tell(Several())
+def test_a_composite_of_none_does_nothing():
+    call_all(CompositeWriter())
 
 
 # TensorBoard.
@@ -145,8 +147,8 @@ def values_of(folder):
     }
 
 
-def test_tensorboard_shows_what_it_is_told(tmp_path):
-    tell(TensorBoard(tmp_path, 0))
+def test_tensorboard_shows_what_it_is_given(tmp_path):
+    call_all(TensorBoard(tmp_path, 0))
     values = values_of(tmp_path)
     loss, step = values["loss"]
     assert (loss.simple_value, step) == (0.5, 640)
@@ -164,19 +166,21 @@ def test_tensorboard_has_a_table_of_settings_and_returns(tmp_path):
     board = TensorBoard(tmp_path, 0)
     board.hyperparameters({"seed": 3, "meta.tuned": ("a", "b"), "on": True})
     board.close()
-    told = {
+    summaries = {
         tag: HParamsPluginData.FromString(value.metadata.plugin_data.content)
         for tag, (value, _) in values_of(tmp_path).items()
     }
-    assert list(told) == [
+    assert list(summaries) == [
         f"_hparams_/{part}"
         for part in ("experiment", "session_start_info", "session_end_info")
     ]
-    settings = told["_hparams_/session_start_info"].session_start_info.hparams
+    settings = summaries[
+        "_hparams_/session_start_info"
+    ].session_start_info.hparams
     assert settings["seed"].number_value == 3
     assert settings["meta.tuned"].string_value == "('a', 'b')"
     assert settings["on"].bool_value
-    outcomes = told["_hparams_/experiment"].experiment.metric_infos
+    outcomes = summaries["_hparams_/experiment"].experiment.metric_infos
     assert [outcome.name.tag for outcome in outcomes] == [
         "return/mean_return",
         "return/evaluation_return",
@@ -227,10 +231,12 @@ def test_wandb_goes_on_offline(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     for frames in (0, 500):
-        said = []
-        writer = choose.open_writers(["wandb"], tmp_path, frames, said.append)
-        tell(writer)
-        assert said == []
+        messages = []
+        writer = choose.open_writers(
+            ["wandb"], tmp_path, frames, messages.append
+        )
+        call_all(writer)
+        assert messages == []
     name = (tmp_path / "wandb" / "id").read_text()
     sessions = glob.glob(f"{tmp_path}/wandb/offline-run-*-{name}/*.wandb")
     assert len(sessions) == 2
@@ -251,7 +257,7 @@ def test_mlflow_goes_on_in_the_runs_folder(tmp_path, monkeypatch):
     for seed in (3, 4):
         writer = choose.open_writers(["mlflow"], tmp_path, 0, pytest.fail)
         writer.hyperparameters({"seed": seed, "again": seed})
-        tell(writer)
+        call_all(writer)
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow/runs.db")
     project = client.get_experiment_by_name("bmg")
     [run] = client.search_runs([project.experiment_id])

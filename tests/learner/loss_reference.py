@@ -1,7 +1,7 @@
-"""What the tests of the loss learn from, and the loss as loops in numpy.
+"""Batches for the tests of the loss, and the loss as loops in numpy.
 
 Two networks: a table, that is outputs that are themselves the parameters, so
-that gradients tell what each step learns; and a small smooth perceptron.
+that gradients show what each step learns; and a small smooth perceptron.
 """
 
 import functools
@@ -16,7 +16,7 @@ from learner.loss import Hyperparams, actor_critic_loss
 
 T, B, H, A, F = 6, 5, 3, 4, 5  # F numbers in an observation
 
-# Trajectories: a life lost, a game over, a truncation, games that begin and
+# Trajectories: a lost life, a game over, a truncation, games that begin and
 # end at the edges.
 STEP_TYPE = np.array(
     [
@@ -50,7 +50,7 @@ def a_batch(seed=0):
 
 
 def edited(batch, **changes):
-    """`a_batch` with `field=(where, value)` written into copies."""
+    """`a_batch` with `field=(where, value)` written into new arrays."""
     fields = {}
     for name, (where, value) in changes.items():
         fields[name] = np.copy(getattr(batch.transitions, name))

@@ -1,4 +1,4 @@
-"""One learner host: `python one_host.py INDEX COUNT ADDRESS OUT`.
+"""One learner host: `python learner_host.py INDEX COUNT ADDRESS OUT`.
 
 Takes some meta-steps of each algorithm on its part of given batches, and
 writes what came out. Started by multihost_test.py.
@@ -20,7 +20,7 @@ from learner.config import (
     OptimiserConfig,
 )
 from learner.multihost import join
-from tests.learner.tiny import TASK, T, a_batch
+from tests.learner.tiny_learner import TASK, T, a_batch
 
 B, STEPS = 8, 5
 
@@ -54,17 +54,17 @@ def _train(algorithm, index, count):
     # Another start on each host: all must go on from the first one's.
     state = learner.init(agent.init(jax.random.key(index)))
     part = B // count
-    mine = slice(index * part, (index + 1) * part)
+    own = slice(index * part, (index + 1) * part)
     for step in range(STEPS):
         seeds = range(step * learner.stride, step * learner.stride + 10)
         window = [
-            learner.place(take(a_batch(seed, B), mine))
+            learner.place(take(a_batch(seed, B), own))
             for seed in seeds[: learner.window]
         ]
         state, metrics = learner.step(state, window)
     tuned = learner.hyperparams(state)
-    kept = {"state": state, "metrics": metrics, "tuned": tuned}
-    return jax.tree_util.tree_leaves_with_path(jax.device_get(kept))
+    results = {"state": state, "metrics": metrics, "tuned": tuned}
+    return jax.tree_util.tree_leaves_with_path(jax.device_get(results))
 
 
 if __name__ == "__main__":
