@@ -1,4 +1,4 @@
-"""Environments of the user's own, with the face of EnvPool's.
+"""Environments of the user's own, with the interface of EnvPool's.
 
 A task `package.module:make` names a callable that returns a Gymnasium-style
 environment: two spaces, `reset(seed=…) -> (observation, info)` and
@@ -39,7 +39,7 @@ def load(task: str) -> Callable[..., Any]:
         # Their module, or one that it wants.
         lacking = f"{getattr(error, 'name', None)}."
         near = _near(
-            name, _modules_here() if f"{name}.".startswith(lacking) else ()
+            name, _local_modules() if f"{name}.".startswith(lacking) else ()
         )
         raise TaskError(
             f"task {task!r}: {name!r} cannot be imported "
@@ -120,7 +120,7 @@ class VectorEnvironment:
         self._seeds: list[int | None] = [seed + n for n in range(num_envs)]
         self._over = np.ones(num_envs, bool)
         self._elapsed = np.zeros(num_envs, np.int64)
-        # Who steps next, and with which action.
+        # The environments that step next, and their actions.
         self._turns: collections.deque[tuple[int, int]] = collections.deque()
 
     def async_reset(self) -> None:
@@ -199,17 +199,18 @@ def _with_pictures(
         return make
     try:
         inspect.signature(make).bind(render_mode=mode)
-    except (TypeError, ValueError):  # it does not, or does not say
+    except (TypeError, ValueError):  # it does not, or has no signature
         return make
     return functools.partial(make, render_mode=mode)
 
 
-def _modules_here() -> list[str]:
+def _local_modules() -> list[str]:
     """Modules of the working folder and of the packages in it, dotted."""
-    here = pathlib.Path.cwd()
-    found = [*here.glob("*.py"), *here.glob("[!.]*/*.py")]
+    folder = pathlib.Path.cwd()
+    found = [*folder.glob("*.py"), *folder.glob("[!.]*/*.py")]
     return [
-        ".".join(path.relative_to(here).with_suffix("").parts) for path in found
+        ".".join(path.relative_to(folder).with_suffix("").parts)
+        for path in found
     ]
 
 
@@ -219,5 +220,5 @@ def _near(name: str, names: Iterable[str]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The kind of an error and the first line of what it says."""
+    """The kind of an error and the first line of its message."""
     return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])

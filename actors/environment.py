@@ -92,7 +92,7 @@ class Environment:
             _is_atari(task) and PROTOCOLS[protocol].life_loss_ends_discount
         )
         self._lives = np.zeros(num_envs, np.int32)
-        # Two functions with one face.
+        # Two functions with one interface.
         own = custom.is_custom(task)
         make: Any = custom.VectorEnvironment if own else envpool.make_gymnasium
         with warnings.catch_warnings():

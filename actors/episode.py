@@ -1,4 +1,4 @@
-"""What a whole game came to."""
+"""The result of a whole game."""
 
 from typing import NamedTuple
 

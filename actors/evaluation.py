@@ -14,8 +14,8 @@ from actors.transition import FIRST, LAST, Step
 PyTree = Any
 
 
-def nobody(step: Step, output: AgentOutput) -> None:
-    """Watches nothing."""
+def ignore(step: Step, output: AgentOutput) -> None:
+    """Does nothing with a step."""
 
 
 def play(
@@ -24,7 +24,7 @@ def play(
     params: PyTree,
     *,
     seed: int,
-    watch: Callable[[Step, AgentOutput], None] = nobody,
+    watch: Callable[[Step, AgentOutput], None] = ignore,
 ) -> list[Episode]:
     """Plays one whole game in each of the lock-step environments.
 
@@ -36,8 +36,8 @@ def play(
       agent: how to act; actions are sampled, as in training.
       params: of the agent.
       seed: of the actions.
-      watch: is told of every step, in the order of the environments, and of
-        what the agent did there.
+      watch: called with every step, in the order of the environments, and
+        with the agent's output there.
 
     Returns:
       An `Episode` per environment, unclipped, over all lives.

@@ -1,4 +1,4 @@
-"""The face of an actor pool: who plays, with the newest parameters.
+"""The interface of an actor pool: actors with the newest parameters.
 
 Two pools have it: `actors.ray_pool.RayPool` spreads actors over a Ray cluster,
 `actors.local_pool.LocalPool` plays in this process.
@@ -26,10 +26,10 @@ class Collected(NamedTuple):
 
 
 class PoolStatus(NamedTuple):
-    """What a user wants to know of the actors."""
+    """How many actors there are, and how they are."""
 
     actors: int  # that play
-    starting: int  # that start, or wait for room in the cluster
+    starting: int  # that start, or wait for resources of the cluster
     replaced: int
 
 

@@ -47,7 +47,7 @@ class RayPool:
     Every request carries the newest parameters. An actor that dies, is lost
     with its node, raises, or takes longer than `timeout` seconds over an
     unroll is replaced by a fresh one with other seeds, and counted. Those that
-    the cluster has no room for wait, at no cost to the others, and play as
+    the cluster has no resources for wait, at no cost to the others, and play as
     soon as a node joins: that they wait is what an autoscaler acts on.
 
     Args:
@@ -112,7 +112,7 @@ class RayPool:
         """
         while True:
             self._replace_hung()
-            # Unrolls first: who starts must not keep those waiting who play.
+            # Unrolls first: actors that start must not delay those that play.
             ready, _ = ray.wait(
                 [*self._pending, *self._starting],
                 num_returns=1,
@@ -134,7 +134,7 @@ class RayPool:
         return self._failure
 
     def tape(self) -> dict[str, np.ndarray]:
-        """None is kept: who plays when is not in our hands."""
+        """None is kept: the order in which actors play is not fixed."""
         return {}
 
     def replay(self, tape: dict[str, np.ndarray]) -> None:
@@ -213,6 +213,6 @@ class RayPool:
 
 
 def _reason(error: Exception) -> str:
-    """What an actor raised, or Ray says of its end; the first line of it."""
+    """The first line of what an actor raised, or of Ray's report of its end."""
     cause = getattr(error, "cause", None) or error
     return ": ".join([type(cause).__name__, *str(cause).splitlines()[:1]])

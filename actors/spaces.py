@@ -1,4 +1,4 @@
-"""What a task's environments take and give, whoever made them."""
+"""The actions and observations of a task, EnvPool's or one's own."""
 
 from typing import Any, NamedTuple
 

@@ -28,7 +28,7 @@ class Step(NamedTuple):
 class Transition(NamedTuple):
     """One step, an unroll `[T+1, …]` or a batch `[T+1, B, …]`.
 
-    Index t holds what the environment said on arriving at t (reward and
+    Index t holds what the environment returned on arriving at t (reward and
     discount belong to the action of t - 1) and what the agent did there.
     """
 

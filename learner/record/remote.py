@@ -102,7 +102,7 @@ class Mirror:
         path.mkdir(parents=True, exist_ok=True)
 
     def fetch(self) -> None:
-        """Makes the local folder what the bucket's list holds; empty if none."""
+        """Downloads what the bucket's list names; empty where there is none."""
         with self._as_user_error("read"):
             names = self._listed()
             for name in names:

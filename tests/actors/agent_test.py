@@ -82,12 +82,12 @@ def test_actions_follow_the_softmax_of_the_logits():
 def test_actions_of_different_keys_are_independent():
     _, params, step = make()
     args = np.full((10_000, 4), 0.1, np.float32), np.ones(10_000, bool), ()
-    ours, again, theirs = (
+    first, repeated, other = (
         step(params, jax.random.key(seed), *args)[0] for seed in (1, 1, 2)
     )
-    np.testing.assert_array_equal(ours.action, again.action)
-    chance = (softmax(np.asarray(ours.logits[0])) ** 2).sum()
-    agreement = (ours.action == theirs.action).mean()
+    np.testing.assert_array_equal(first.action, repeated.action)
+    chance = (softmax(np.asarray(first.logits[0])) ** 2).sum()
+    agreement = (first.action == other.action).mean()
     assert abs(agreement - chance) < 0.02
 
 

@@ -23,8 +23,8 @@ def shorten(monkeypatch):
     return shorten
 
 
-class Played(NamedTuple):
-    """What EnvPool itself said of `[T, N]` steps."""
+class LockstepGames(NamedTuple):
+    """What EnvPool itself returned of `[T, N]` steps."""
 
     observation: np.ndarray
     reward: np.ndarray
@@ -41,29 +41,29 @@ def lockstep():
     def lockstep(task, protocol, seed, actions):
         # Only Atari games have a protocol.
         options = PROTOCOLS[protocol].options if protocol else {}
-        copies = actions.shape[1]
+        num_envs = actions.shape[1]
         pool = envpool.make_gymnasium(
-            task, num_envs=copies, seed=seed, num_threads=1, **options
+            task, num_envs=num_envs, seed=seed, num_threads=1, **options
         )
-        nothing = np.zeros(copies), np.zeros(copies, bool)
+        nothing = np.zeros(num_envs), np.zeros(num_envs, bool)
         observation, info = pool.reset()
-        story = [(observation, nothing[0], nothing[1], nothing[1], info)]
-        story += [pool.step(action) for action in actions]
+        steps = [(observation, nothing[0], nothing[1], nothing[1], info)]
+        steps += [pool.step(action) for action in actions]
         pool.close()
-        *rest, infos = zip(*story, strict=True)
+        *rest, infos = zip(*steps, strict=True)
         elapsed = [info["elapsed_step"] for info in infos]
         lives = [info.get("lives", nothing[0]) for info in infos]
-        return Played(*map(np.stack, [*rest, elapsed, lives]))
+        return LockstepGames(*map(np.stack, [*rest, elapsed, lives]))
 
     return lockstep
 
 
 @pytest.fixture
 def counting_agent():
-    """Makes an agent whose actions depend on the copy and its step alone.
+    """Makes an agent whose actions depend on environment and step alone.
 
     It keeps both in its recurrent state and writes them into its first two
-    logits, so that every step in an unroll says whose it is and when.
+    logits, so that every step in an unroll names its environment and its time.
     """
 
     def make(spec):
@@ -71,17 +71,17 @@ def counting_agent():
             return ()
 
         def initial_state(size):
-            return {"copy": jnp.arange(size), "time": jnp.zeros(size, int)}
+            return {"env": jnp.arange(size), "time": jnp.zeros(size, int)}
 
         def step(params, key, observation, first, core_state):
-            copy, time = core_state["copy"], core_state["time"]
-            action = (time * time // 30 + time + 3 * copy) % spec.num_actions
-            logits = jnp.zeros((len(copy), spec.num_actions))
-            logits = logits.at[:, 0].set(copy).at[:, 1].set(time)
+            env, time = core_state["env"], core_state["time"]
+            action = (time * time // 30 + time + 3 * env) % spec.num_actions
+            logits = jnp.zeros((len(env), spec.num_actions))
+            logits = logits.at[:, 0].set(env).at[:, 1].set(time)
             output = AgentOutput(
-                action.astype(jnp.int32), logits, jnp.zeros((len(copy), 1))
+                action.astype(jnp.int32), logits, jnp.zeros((len(env), 1))
             )
-            return output, {"copy": copy, "time": time + 1}
+            return output, {"env": env, "time": time + 1}
 
         return Agent(init, initial_state, step, unroll=None)
 

@@ -1,4 +1,4 @@
-"""Environments of one's own, against a literal loop over each copy."""
+"""Environments of one's own, against a literal loop over each of them."""
 
 import functools
 import sys
@@ -70,24 +70,24 @@ def cart_pole(limit):
 
 
 @pytest.fixture
-def mine(monkeypatch):
+def as_task(monkeypatch):
     """Makes the task of something to call, in a module of its own."""
     custom.read_spaces.cache_clear()
-    module = types.ModuleType("mine")
-    monkeypatch.setitem(sys.modules, "mine", module)
+    module = types.ModuleType("own")
+    monkeypatch.setitem(sys.modules, "own", module)
 
     def task(make):
         module.make = make
-        return "mine:make"
+        return "own:make"
 
     return task
 
 
-def make(task, *, copies=3, batch=3, seed=7, pictures=False):
+def make(task, *, num_envs=3, batch=3, seed=7, pictures=False):
     return Environment(
         task,
         "impala",
-        num_envs=copies,
+        num_envs=num_envs,
         batch_size=batch,
         num_threads=1,
         seed=seed,
@@ -95,8 +95,8 @@ def make(task, *, copies=3, batch=3, seed=7, pictures=False):
     )
 
 
-def told(env, actions, seed):
-    """What the steps of one copy have to say, by a plain loop over games."""
+def play_by_hand(env, actions, seed):
+    """The steps of one environment, by a plain loop over games."""
     rows, observation = [], None
     for action in [None, *actions]:
         if observation is None:
@@ -121,24 +121,24 @@ def told(env, actions, seed):
         pytest.param(functools.partial(cart_pole, 15), 0, id="gymnasium"),
     ],
 )
-def test_each_copy_is_played_as_if_alone(mine, maker, first, batch):
+def test_each_environment_is_played_as_if_alone(as_task, maker, first, batch):
     rng = np.random.default_rng(0)
     actions = rng.integers(2, size=(3, 80)).astype(np.int32)
-    environment = make(mine(maker), batch=batch)
+    environment = make(as_task(maker), batch=batch)
     environment.reset()
     done = [[] for _ in range(3)]
     while min(map(len, done)) < 81:
         step = environment.recv()
         assert len(step.env_id) == batch
-        for at, copy in enumerate(step.env_id):
-            done[copy].append([field[at] for field in step[1:]])
+        for at, index in enumerate(step.env_id):
+            done[index].append([field[at] for field in step[1:]])
         given = [actions[c, min(len(done[c]) - 1, 79)] for c in step.env_id]
         environment.send(np.array(given), step.env_id)
     kinds = []
-    for copy in range(3):
-        expected = told(maker(), actions[copy] + first, seed=7 + copy)
+    for index in range(3):
+        expected = play_by_hand(maker(), actions[index] + first, seed=7 + index)
         for (seen, *row), (wanted, *rest) in zip(
-            done[copy][:81], expected, strict=True
+            done[index][:81], expected, strict=True
         ):
             np.testing.assert_array_equal(seen, wanted.astype(seen.dtype))
             np.testing.assert_array_equal(row, np.array(rest, np.float32))
@@ -147,18 +147,18 @@ def test_each_copy_is_played_as_if_alone(mine, maker, first, batch):
     assert {(LAST, 0.0), (LAST, 1.0), (FIRST, 1.0)} <= set(kinds)
 
 
-def test_what_is_no_byte_is_float32(mine):
-    assert spec(mine(Walk), "impala") == (3, (2,), np.float32, 1, 1)
+def test_what_is_no_byte_is_float32(as_task):
+    assert spec(as_task(Walk), "impala") == (3, (2,), np.float32, 1, 1)
     custom.read_spaces.cache_clear()
-    environment = make(mine(Pixels))
+    environment = make(as_task(Pixels))
     assert environment.spec == (3, (1, 9, 2), np.uint8, 1, 1)
     environment.reset()
     assert environment.recv().observation.dtype == np.uint8
 
 
-def test_copies_differ_by_their_seed_alone(mine):
+def test_environments_differ_by_their_seed_alone(as_task):
     def starts(seed):
-        environment = make(mine(Walk), copies=8, batch=8, seed=seed)
+        environment = make(as_task(Walk), num_envs=8, batch=8, seed=seed)
         environment.reset()
         return environment.recv().observation[:, 0]
 
@@ -166,14 +166,14 @@ def test_copies_differ_by_their_seed_alone(mine):
     assert len(set(starts(5))) > 1
 
 
-def test_every_copy_is_closed(mine):
-    environment = make(mine(Walk))
+def test_every_environment_is_closed(as_task):
+    environment = make(as_task(Walk))
     Walk.closed = 0
     environment.close()
     assert Walk.closed == 3
 
 
-def test_pictures_are_the_environments_own_or_none(mine):
+def test_pictures_are_the_environments_own_or_none(as_task):
     class Painter(Walk):
         def __init__(self, render_mode=None):
             self._mode = render_mode
@@ -181,12 +181,17 @@ def test_pictures_are_the_environments_own_or_none(mine):
         def render(self):
             return np.zeros((4, 5, 3)) if self._mode == "rgb_array" else None
 
-    assert make(mine(Walk), pictures=True).pictures() is None
-    assert make(mine(Painter), pictures=True).pictures().shape == (3, 4, 5, 3)
-    assert make(mine(Painter)).pictures() is None
+    assert make(as_task(Walk), pictures=True).pictures() is None
+    assert make(as_task(Painter), pictures=True).pictures().shape == (
+        3,
+        4,
+        5,
+        3,
+    )
+    assert make(as_task(Painter)).pictures() is None
 
 
-class Several(Walk):
+class ManyActions(Walk):
     action_space = gymnasium.spaces.MultiBinary(3)
 
 
@@ -216,10 +221,10 @@ class Broken(Walk):
 
 
 @pytest.mark.parametrize(
-    ("maker", "said"),
+    ("maker", "message"),
     [
         (Continuous, r"actions Box\(.*only discrete"),
-        (Several, r"actions MultiBinary\(3\): only discrete"),
+        (ManyActions, r"actions MultiBinary\(3\): only discrete"),
         (Number, r"observations Discrete\(4\): only arrays"),
         (Growing, r"the shape \(3,\); its space says \(2,\)"),
         (OldGym, r"cannot be played \(ValueError: not enough values"),
@@ -228,14 +233,16 @@ class Broken(Walk):
         (lambda size: Walk(), r"cannot be played \(TypeError: .*'size'"),
     ],
 )
-def test_what_cannot_be_played_is_told_before_the_run(mine, maker, said):
-    with pytest.raises(ValueError, match=rf"'mine:make'.*{said}") as refused:
-        spec(mine(maker), "impala")
+def test_what_cannot_be_played_is_refused_before_the_run(
+    as_task, maker, message
+):
+    with pytest.raises(ValueError, match=rf"'own:make'.*{message}") as refused:
+        spec(as_task(maker), "impala")
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("task", "said"),
+    ("task", "message"),
     [
         ("exmples.learning_rate:x", "'exmples'.*; nearest: examples.learning_"),
         ("examples.learning_rat:x", "nearest: examples.learning_rate"),
@@ -244,16 +251,16 @@ def test_what_cannot_be_played_is_told_before_the_run(mine, maker, said):
         (":make", "Empty module name"),
     ],
 )
-def test_what_cannot_be_found_is_told_with_the_nearest(task, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_found_is_named_with_the_nearest(task, message):
+    with pytest.raises(ValueError, match=message):
         check_task(task)
 
 
 def test_a_module_that_raises_is_named_with_its_reason(tmp_path, monkeypatch):
-    (tmp_path / "mine_lacks.py").write_text("import no_such_library")
-    (tmp_path / "mine_raises.py").write_text("1 / 0")
+    (tmp_path / "own_lacks.py").write_text("import no_such_library")
+    (tmp_path / "own_raises.py").write_text("1 / 0")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match="No module named 'no_such_library'.$"):
-        check_task("mine_lacks:make")
+        check_task("own_lacks:make")
     with pytest.raises(ValueError, match="ZeroDivisionError: division by zero"):
-        check_task("mine_raises:make")
+        check_task("own_raises:make")

@@ -44,12 +44,12 @@ MACHADO = IMPALA | {
 }
 
 
-def make(task, protocol="impala", *, copies=2, seed=0):
+def make(task, protocol="impala", *, num_envs=2, seed=0):
     return Environment(
         task,
         protocol,
-        num_envs=copies,
-        batch_size=copies,
+        num_envs=num_envs,
+        batch_size=num_envs,
         num_threads=1,
         seed=seed,
     )
@@ -67,9 +67,9 @@ def play(environment, actions):
     return type(steps[0])(*map(np.stack, zip(*steps, strict=True)))
 
 
-def random_actions(num_actions, steps, copies):
+def random_actions(num_actions, steps, num_envs):
     rng = np.random.default_rng(0)
-    return rng.integers(num_actions, size=(steps, copies)).astype(np.int32)
+    return rng.integers(num_actions, size=(steps, num_envs)).astype(np.int32)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_protocols_reach_envpool(protocol, options):
     ) as spy:
         make("Pong-v5", protocol).close()
 
-    copies = {"num_envs", "batch_size", "num_threads", "seed"}
+    counts = {"num_envs", "batch_size", "num_threads", "seed"}
     given = spy.call_args.kwargs
-    assert {k: v for k, v in given.items() if k not in copies} == options
+    assert {k: v for k, v in given.items() if k not in counts} == options
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,12 @@ def test_missing_library_is_a_plain_error(monkeypatch):
         environment_lib.spec("Pong-v5", "impala")
 
 
-def test_copies_are_seeded_one_after_the_other():
+def test_environments_are_seeded_one_after_the_other():
     actions = random_actions(6, 40, 1)
-    second = play(make("Pong-v5", copies=2, seed=5), actions.repeat(2, axis=1))
-    alone = play(make("Pong-v5", copies=1, seed=6), actions)
+    second = play(
+        make("Pong-v5", num_envs=2, seed=5), actions.repeat(2, axis=1)
+    )
+    alone = play(make("Pong-v5", num_envs=1, seed=6), actions)
     np.testing.assert_array_equal(
         second.observation[:, 1], alone.observation[:, 0]
     )
@@ -218,12 +220,14 @@ def test_copies_are_seeded_one_after_the_other():
     [("impala", 0), ("machado", 1), ("impala-sticky", 1)],
 )
 def test_only_machados_rules_repeat_actions(protocol, sticky, monkeypatch):
-    # Without random no-ops, sticky actions are all that could tell copies
-    # with different seeds apart.
+    # Without random no-ops, sticky actions are all that could make
+    # environments with different seeds differ.
     options = environment_lib.PROTOCOLS[protocol].options
     monkeypatch.setitem(options, "noop_max", 1)
     actions = random_actions(4, 20, 1).repeat(4, axis=1)
-    frames = play(make("Breakout-v5", protocol, copies=4), actions).observation
+    frames = play(
+        make("Breakout-v5", protocol, num_envs=4), actions
+    ).observation
     assert (frames[0] == frames[0, :1]).all()
     assert (frames != frames[:, :1]).any() == sticky
 
@@ -232,13 +236,13 @@ def test_only_machados_rules_repeat_actions(protocol, sticky, monkeypatch):
 def test_life_loss_and_game_over_end_the_discount(protocol, lockstep):
     actions = random_actions(4, 400, 2)
     steps = play(make("Breakout-v5", protocol), actions)
-    told = lockstep("Breakout-v5", protocol, 0, actions)
+    expected = lockstep("Breakout-v5", protocol, 0, actions)
 
     ends = {"life loss": 0, "game over": 0}
     for t in range(1, len(actions) + 1):
         for n in range(2):
-            lost = told.lives[t, n] < told.lives[t - 1, n]
-            over = told.terminated[t, n]
+            lost = expected.lives[t, n] < expected.lives[t - 1, n]
+            over = expected.terminated[t, n]
             ends["life loss"] += lost and not over
             ends["game over"] += over
             assert (steps.step_type[t, n] == LAST) == over
@@ -251,8 +255,8 @@ def test_life_loss_and_game_over_end_the_discount(protocol, lockstep):
                 assert steps.discount[t, n] == 1.0
     assert ends["life loss"] >= 4
     assert ends["game over"] >= 2
-    np.testing.assert_array_equal(steps.observation, told.observation)
-    np.testing.assert_array_equal(steps.reward, told.reward)
+    np.testing.assert_array_equal(steps.observation, expected.observation)
+    np.testing.assert_array_equal(steps.reward, expected.reward)
 
 
 def test_truncation_keeps_the_discount(shorten):
@@ -270,10 +274,10 @@ def test_life_loss_on_the_last_allowed_step_ends_the_discount(
     shorten, lockstep
 ):
     actions = random_actions(4, 200, 1)
-    told = lockstep("Breakout-v5", "impala", 0, actions)
-    lost = int(np.argmax(np.diff(told.lives[:, 0]) < 0)) + 1
+    expected = lockstep("Breakout-v5", "impala", 0, actions)
+    lost = int(np.argmax(np.diff(expected.lives[:, 0]) < 0)) + 1
     shorten("impala", lost)
-    steps = play(make("Breakout-v5", copies=1), actions[:lost])
+    steps = play(make("Breakout-v5", num_envs=1), actions[:lost])
     assert steps.step_type[-1, 0] == LAST
     assert steps.discount[-1, 0] == 0.0
     assert (steps.discount[:-1] == 1.0).all()
@@ -282,17 +286,18 @@ def test_life_loss_on_the_last_allowed_step_ends_the_discount(
 def test_a_new_game_with_fewer_lives_has_lost_none():
     """After a bonus life and a truncation the next game begins with less."""
 
-    def told(elapsed, truncated, lives):
+    def returned(elapsed, truncated, lives):
         info = {"env_id": np.array([0]), "elapsed_step": np.array([elapsed])}
         info["lives"] = np.array([lives])
         nothing = np.zeros(1)
         return nothing, nothing, nothing > 0, np.array([truncated]), info
 
-    told = [told(0, 0, 3), told(1, 0, 4), told(2, 1, 4), told(0, 0, 3)]
-    pool = mock.Mock(recv=mock.Mock(side_effect=told))
+    steps = [(0, 0, 3), (1, 0, 4), (2, 1, 4), (0, 0, 3)]
+    results = [returned(*step) for step in steps]
+    pool = mock.Mock(recv=mock.Mock(side_effect=results))
     with mock.patch.object(envpool, "make_gymnasium", return_value=pool):
-        environment = make("MsPacman-v5", copies=1)
-    steps = [environment.recv() for _ in told]
+        environment = make("MsPacman-v5", num_envs=1)
+    steps = [environment.recv() for _ in results]
     assert [s.step_type.item() for s in steps] == [FIRST, MID, LAST, FIRST]
     assert [s.discount.item() for s in steps] == [1.0] * 4
 
@@ -302,11 +307,13 @@ def test_a_new_game_with_fewer_lives_has_lost_none():
 def test_small_tasks_end_with_discount_zero(task, lockstep):
     actions = random_actions(2, 80, 2)
     steps = play(make(task), actions)
-    told = lockstep(task, None, 0, actions)
-    np.testing.assert_array_equal(steps.step_type == LAST, told.terminated)
-    np.testing.assert_array_equal(steps.step_type == FIRST, told.elapsed == 0)
-    np.testing.assert_array_equal(steps.discount == 0.0, told.terminated)
-    assert told.terminated.sum() >= 4
+    expected = lockstep(task, None, 0, actions)
+    np.testing.assert_array_equal(steps.step_type == LAST, expected.terminated)
+    np.testing.assert_array_equal(
+        steps.step_type == FIRST, expected.elapsed == 0
+    )
+    np.testing.assert_array_equal(steps.discount == 0.0, expected.terminated)
+    assert expected.terminated.sum() >= 4
 
 
 @pytest.mark.parametrize(
@@ -324,8 +331,8 @@ def test_the_step_after_the_last_is_first_and_ignores_its_action(
     assert after_last.sum() >= 6
     others = np.where(after_last, (actions + 1) % 3, actions).astype(np.int32)
 
-    for ours, theirs in zip(steps, play(make(task), others), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for one, other in zip(steps, play(make(task), others), strict=True):
+        np.testing.assert_array_equal(one, other)
     assert (steps.step_type[1:][after_last] == FIRST).all()
     assert (steps.reward[1:][after_last] == 0.0).all()
     assert (steps.discount[1:][after_last] == 1.0).all()

@@ -1,4 +1,4 @@
-"""Evaluation: one whole game per copy, against EnvPool's own interface."""
+"""Evaluation: a whole game per environment, against EnvPool's interface."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from actors.evaluation import play
 
 
 @pytest.mark.filterwarnings("ignore:.*precision lowered")  # EnvPool's own
-def test_every_copy_plays_one_whole_game(counting_agent, lockstep):
+def test_every_environment_plays_one_whole_game(counting_agent, lockstep):
     environment = Environment(
         "CartPole-v1",
         "impala",
@@ -23,10 +23,10 @@ def test_every_copy_plays_one_whole_game(counting_agent, lockstep):
     environment.close()
 
     # What the counting agent does.
-    time, copy = np.ogrid[:200, :6]
-    actions = (time * time // 30 + time + 3 * copy) % 2
-    told = lockstep("CartPole-v1", None, 3, actions.astype(np.int32))
-    lengths = told.terminated.argmax(axis=0)
+    time, env = np.ogrid[:200, :6]
+    actions = (time * time // 30 + time + 3 * env) % 2
+    expected = lockstep("CartPole-v1", None, 3, actions.astype(np.int32))
+    lengths = expected.terminated.argmax(axis=0)
     # A reward and a frame for each step but the first.
     assert games == [Episode(float(n), int(n)) for n in lengths]
     # The shortest had begun others meanwhile, which do not count.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actors import layers
-from tests.actors.drawn import normal
+from tests.actors.random_arrays import normal
 
 KEY = jax.random.key(0)
 
@@ -19,7 +19,7 @@ def build(layer, x):
 
 
 def convolutions(*args, **options):
-    """Ours and haiku's, of the same arguments and name."""
+    """The block convolution and haiku's, of the same arguments and name."""
     return (
         lambda: layers.BlockConv2D(*args, **options),
         lambda: hk.Conv2D(*args, **options, padding="VALID", name="conv2_d"),
@@ -38,18 +38,18 @@ def convolutions(*args, **options):
 )
 def test_block_convolution_is_haikus(size, kernel, stride):
     x = normal(2, *size, 3)
-    (ours, _), (theirs, params) = (
+    (block, _), (haikus, params) = (
         build(layer, x) for layer in convolutions(5, kernel, stride)
     )
     np.testing.assert_allclose(
-        ours(params, x), theirs(params, x), rtol=1e-4, atol=1e-5
+        block(params, x), haikus(params, x), rtol=1e-4, atol=1e-5
     )
-    weights = normal(*theirs(params, x).shape, seed=1)
+    weights = normal(*haikus(params, x).shape, seed=1)
     gradients = [
         jax.grad(lambda p, x, f=f: jnp.sum(weights * f(p, x) ** 2), (0, 1))(
             params, x
         )
-        for f in (ours, theirs)
+        for f in (block, haikus)
     ]
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
@@ -60,11 +60,11 @@ def test_block_convolution_is_haikus(size, kernel, stride):
 @pytest.mark.parametrize("w_init", [None, hk.initializers.VarianceScaling(2.0)])
 def test_block_convolution_starts_as_haikus(w_init):
     x = normal(1, 8, 8, 3)
-    (_, ours), (_, theirs) = (
+    (_, block), (_, haikus) = (
         build(layer, x) for layer in convolutions(5, 4, 2, w_init=w_init)
     )
-    assert ours.keys() == theirs.keys()
-    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    assert block.keys() == haikus.keys()
+    jax.tree.map(np.testing.assert_array_equal, block, haikus)
 
 
 def test_standardised_images_have_mean_0_and_variance_1():
@@ -96,9 +96,9 @@ def test_max_pool_and_its_gradient_are_xlas(size):
         value, pullback = jax.vjp(pool, x)
         return value, pullback(cotangent)[0]
 
-    ours, theirs = (
+    found, expected = (
         jax.jit(value_and_gradient, static_argnums=0)(pool)
         for pool in (layers.max_pool, xlas)
     )
-    np.testing.assert_array_equal(ours[0], theirs[0])
-    np.testing.assert_allclose(ours[1], theirs[1], atol=1e-6)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], atol=1e-6)

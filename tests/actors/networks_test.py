@@ -13,7 +13,7 @@ import pytest
 
 from actors import networks
 from actors.networks import ActorCritic
-from tests.actors.drawn import normal
+from tests.actors.random_arrays import normal
 
 KEY = jax.random.key(0)
 
@@ -271,7 +271,7 @@ def test_first_policy_is_nearly_uniform():
 
 @pytest.fixture(scope="module")
 def unroll():
-    """An LSTM network on 7 steps of 3 copies."""
+    """An LSTM network on 7 steps of 3 environments."""
     init, apply = build(networks.mlp((9,)), lstm_size=12)
     params = draw(init, OBSERVATION, np.zeros((7, 3), bool), core_state(12, 3))
     return jax.jit(lambda *args: apply(params, *args))
@@ -317,12 +317,12 @@ def test_core_without_reset_carries_its_state_over(unroll):
     assert_one_unroll_equals_two(whole, head, tail)
 
 
-def test_core_resets_single_copies_on_their_first_steps(unroll):
+def test_core_resets_single_environments_on_their_first_steps(unroll):
     first = firsts((0, 1))
-    ours, _ = unroll(OBSERVATION, first, random_state(1))
-    theirs, _ = unroll(OBSERVATION, first, random_state(2))
-    # Only the copy that was reset forgets where it came from.
-    differs = jnp.any(ours.logits != theirs.logits, axis=(0, 2, 3))
+    one, _ = unroll(OBSERVATION, first, random_state(1))
+    other, _ = unroll(OBSERVATION, first, random_state(2))
+    # Only the environment that was reset forgets its state.
+    differs = jnp.any(one.logits != other.logits, axis=(0, 2, 3))
     assert differs.tolist() == [True, False, True]
 
 

@@ -26,7 +26,7 @@ restack_jit = jax.jit(restack, static_argnums=3)
 
 
 class Recorder:
-    """An environment that remembers EnvPool's own stacks, by copy."""
+    """An environment that remembers EnvPool's own stacks, by environment."""
 
     def __init__(self, environment):
         self._environment = environment
@@ -37,10 +37,8 @@ class Recorder:
 
     def recv(self):
         step = self._environment.recv()
-        for copy, observation in zip(
-            step.env_id, step.observation, strict=True
-        ):
-            self.stacks[int(copy)].append(observation.copy())
+        for env, observation in zip(step.env_id, step.observation, strict=True):
+            self.stacks[int(env)].append(observation.copy())
         return step
 
 
@@ -72,12 +70,12 @@ def assert_restack_equals_envpool(
             steps.step_type,
             environment.spec.stack,
         )
-        copies, times = np.moveaxis(steps.logits[..., :2], -1, 0).astype(int)
-        told = [
-            [environment.stacks[copy][time] for copy, time in row]
-            for row in np.stack([copies, times], -1).tolist()
+        envs, times = np.moveaxis(steps.logits[..., :2], -1, 0).astype(int)
+        expected = [
+            [environment.stacks[env][time] for env, time in row]
+            for row in np.stack([envs, times], -1).tolist()
         ]
-        np.testing.assert_array_equal(stacked, told)
+        np.testing.assert_array_equal(stacked, expected)
         # The last row is the first of the next unroll.
         began += (steps.step_type[:-1] == FIRST).sum()
     unroller.close()
@@ -175,9 +173,9 @@ def an_unroll(batch):
     return jax.tree.unflatten(structure, arrays)
 
 
-def assert_trees_equal(ours, theirs):
-    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
-    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+def assert_trees_equal(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
@@ -188,14 +186,14 @@ def test_concatenate_undoes_take(xp):
     assert_trees_equal(concatenate(parts, xp), whole)
 
 
-def test_columns_undoes_concatenate():
+def test_take_undoes_concatenate():
     left, right = an_unroll(2), take(an_unroll(4), slice(1, 4))
     both = concatenate([left, right], np)
     assert_trees_equal(take(both, slice(2)), left)
     assert_trees_equal(take(both, slice(2, None)), right)
 
 
-def test_columns_picks_by_index():
+def test_take_picks_by_index():
     picked = take(an_unroll(5), np.array([3, 0]))
     assert picked.transitions.logits.shape == (4, 2, 6)
     assert_trees_equal(take(picked, [1, 0]), take(an_unroll(5), [0, 3]))

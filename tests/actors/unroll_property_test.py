@@ -1,4 +1,4 @@
-"""Unrolls of any story: every order of copies, any length, resets anywhere."""
+"""Unrolls of any script: every order of environments, any length and resets."""
 
 import collections
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from actors.unroll import Unroller
 from tests.actors.unroll_test import Scripted
 
 
-class Told(NamedTuple):
-    """One step of one copy, as the environment told it."""
+class EnvStep(NamedTuple):
+    """One step of one environment, as it was returned."""
 
     frame: int
     older: int
@@ -25,18 +25,18 @@ class Told(NamedTuple):
     version: int
 
 
-class Drawn:
-    """Copies that return in the drawn order; a game ends where it is drawn.
+class RandomScript:
+    """Environments that return in a random order; games end at random.
 
     Every frame and every reward has a number of its own.
     """
 
     spec = Scripted.spec
 
-    def __init__(self, copies, story):
-        self.num_envs, self.batch_size = copies, len(story[0])
-        self._story = iter(story)
-        self.told = collections.defaultdict(list)
+    def __init__(self, num_envs, script):
+        self.num_envs, self.batch_size = num_envs, len(script[0])
+        self._script = iter(script)
+        self.steps = collections.defaultdict(list)
         self.version = 0
         self._count = 0
 
@@ -44,10 +44,10 @@ class Drawn:
         pass
 
     def recv(self):
-        line = next(self._story)
-        steps = [self._tell(copy, ends, lost) for copy, ends, lost in line]
+        line = next(self._script)
+        steps = [self._step(env, ends, lost) for env, ends, lost in line]
         return Step(
-            np.array([copy for copy, _, _ in line], np.int32),
+            np.array([env for env, _, _ in line], np.int32),
             np.array([[[s.older], [s.frame]] for s in steps], np.int32),
             np.array([s.step_type for s in steps], np.int8),
             np.array([s.reward for s in steps], np.float32),
@@ -55,14 +55,14 @@ class Drawn:
         )
 
     def send(self, action, env_id):
-        for copy in env_id:
-            assert len(self.told[copy]) > 0
+        for env in env_id:
+            assert len(self.steps[env]) > 0
 
-    def _tell(self, copy, ends, lost):
-        before = self.told[copy]
+    def _step(self, env, ends, lost):
+        before = self.steps[env]
         first = not before or before[-1].step_type == LAST
         self._count += 1
-        step = Told(
+        step = EnvStep(
             frame=self._count,
             older=self._count if first else before[-1].frame,
             step_type=FIRST if first else LAST if ends else MID,
@@ -75,14 +75,16 @@ class Drawn:
 
 
 @st.composite
-def stories(draw):
-    """`(copies, lines)`; a line names the copies of one batch, in its order."""
-    copies = draw(st.integers(1, 4))
-    batch = draw(st.integers(1, copies))
-    line = st.permutations(range(copies)).map(lambda order: order[:batch])
+def scripts(draw):
+    """`(num_envs, lines)`; a line is one batch, its environments in order."""
+    num_envs = draw(st.integers(1, 4))
+    batch = draw(st.integers(1, num_envs))
+    line = st.permutations(range(num_envs)).map(lambda order: order[:batch])
     orders = draw(st.lists(line, min_size=1, max_size=30))
-    said = st.tuples(st.booleans(), st.booleans())
-    return copies, [[(copy, *draw(said)) for copy in order] for order in orders]
+    flags = st.tuples(st.booleans(), st.booleans())
+    return num_envs, [
+        [(env, *draw(flags)) for env in order] for order in orders
+    ]
 
 
 # The fixture gives a function without state.
@@ -91,10 +93,12 @@ def stories(draw):
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(stories(), st.integers(1, 5), st.integers(1, 3))
-def test_columns_are_what_was_told(counting_agent, story, length, trajectories):
-    copies, lines = story
-    environment = Drawn(copies, lines)
+@given(scripts(), st.integers(1, 5), st.integers(1, 3))
+def test_trajectories_are_what_was_returned(
+    counting_agent, script, length, trajectories
+):
+    num_envs, lines = script
+    environment = RandomScript(num_envs, lines)
     with jax.disable_jit():
         unrolls, episodes = play(
             environment, counting_agent, length, trajectories
@@ -103,16 +107,16 @@ def test_columns_are_what_was_told(counting_agent, story, length, trajectories):
     for unroll in unrolls:
         assert unroll.version.shape[0] >= trajectories
         for b in range(unroll.version.shape[0]):
-            copy = int(unroll.transitions.logits[0, b, 0])
-            begin = length * seen[copy]
-            trajectory = environment.told[copy][begin : begin + length + 1]
-            assert_told(unroll, b, trajectory, begin)
-            seen[copy] += 1
-    assert episodes == games(environment.told)[: len(episodes)]
+            env = int(unroll.transitions.logits[0, b, 0])
+            begin = length * seen[env]
+            trajectory = environment.steps[env][begin : begin + length + 1]
+            assert_trajectory(unroll, b, trajectory, begin)
+            seen[env] += 1
+    assert episodes == games(environment.steps)[: len(episodes)]
 
 
 def play(environment, counting_agent, length, trajectories):
-    """Unrolls until the story is over, each with a version of its own."""
+    """Unrolls until the script is over, each with a version of its own."""
     unroller = Unroller(
         environment,
         counting_agent(environment.spec),
@@ -131,7 +135,7 @@ def play(environment, counting_agent, length, trajectories):
         episodes += ended
 
 
-def assert_told(unroll, b, trajectory, begin):
+def assert_trajectory(unroll, b, trajectory, begin):
     steps = unroll.transitions
     assert steps.observation[:, b, 0, 0].tolist() == [
         s.frame for s in trajectory
@@ -146,10 +150,10 @@ def assert_told(unroll, b, trajectory, begin):
     assert unroll.version[b] == trajectory[0].version
 
 
-def games(told):
-    """Whole games in the order of their ends, from each copy's own story."""
+def games(steps_by_env):
+    """Whole games in the order of their ends, from the steps of each."""
     ended = []
-    for steps in told.values():
+    for steps in steps_by_env.values():
         total, frames = 0.0, 0
         for step in steps:
             total, frames = total + step.reward, frames + 4

@@ -20,27 +20,27 @@ from actors.transition import FIRST, LAST, MID, Step
 from actors.unroll import Unroller
 
 
-def make_environment(task, *, copies=2, batch_size=None):
+def make_environment(task, *, num_envs=2, batch_size=None):
     return Environment(
         task,
         "impala",
-        num_envs=copies,
-        batch_size=batch_size or copies,
+        num_envs=num_envs,
+        batch_size=batch_size or num_envs,
         num_threads=2,
         seed=3,
     )
 
 
-def assert_equal(ours, theirs):
-    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
-    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+def assert_equal(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
 class Scripted:
-    """Three copies of a task that return as the script says.
+    """Three environments that return as the script has it.
 
-    A line of the script is a step type and a reward for some copies; frames
-    are 10 * copy + time, shown in stacks of two.
+    A line of the script is a step type and a reward for some of them; frames
+    are 10 * env + time, shown in stacks of two.
     """
 
     spec = Spec(
@@ -55,15 +55,15 @@ class Scripted:
     def __init__(self, *script):
         self._script = iter(script)
         self._frames = collections.defaultdict(list)
-        self.story = []
+        self.calls = []
 
     def reset(self):
-        self.story.append("reset")
+        self.calls.append("reset")
 
     def recv(self):
         line = next(self._script)
         ids = np.array(list(line), np.int32)
-        self.story.append(f"recv {ids}")
+        self.calls.append(f"recv {ids}")
         types, rewards = zip(*line.values(), strict=True)
         return Step(
             ids,
@@ -74,33 +74,33 @@ class Scripted:
         )
 
     def send(self, action, env_id):
-        self.story.append(f"send {action} to {env_id}")
+        self.calls.append(f"send {action} to {env_id}")
 
     def close(self):
-        self.story.append("close")
+        self.calls.append("close")
 
-    def _stack(self, copy, step):
-        frames = self._frames[copy]
-        frames.append(10 * copy + len(frames))
+    def _stack(self, env, step):
+        frames = self._frames[env]
+        frames.append(10 * env + len(frames))
         older = frames[-1] if step[0] == FIRST else frames[-2]
         return [[older], [frames[-1]]]
 
 
-STORY = (
+SCRIPT = (
     {2: (FIRST, 0.0), 0: (FIRST, 0.0)},
     {1: (FIRST, 0.0), 2: (MID, 1.0)},
-    {2: (LAST, 200.0), 1: (MID, 5.0)},  # copy 2 has steps 0, 1, 2
-    {2: (FIRST, 0.0), 1: (LAST, -7.0)},  # copy 1 has steps 0, 1, 2
+    {2: (LAST, 200.0), 1: (MID, 5.0)},  # environment 2 has steps 0, 1, 2
+    {2: (FIRST, 0.0), 1: (LAST, -7.0)},  # environment 1 has steps 0, 1, 2
     {1: (FIRST, 0.0), 0: (MID, 3.0)},
-    {2: (LAST, 0.5), 0: (MID, 0.0)},  # copies 2 and 0, both at once
-    {0: (LAST, 2.0), 1: (MID, 4.0)},  # copy 1 again
+    {2: (LAST, 0.5), 0: (MID, 0.0)},  # environments 2 and 0, both at once
+    {0: (LAST, 2.0), 1: (MID, 4.0)},  # environment 1 again
     {1: (MID, 0.0), 2: (FIRST, 0.0)},
 )
 
 
-def tell(counting_agent, versions):
-    """Unrolls of T = 2 and B = 1 from the story."""
-    environment = Scripted(*STORY)
+def play_script(counting_agent, versions):
+    """Unrolls of T = 2 and B = 1 from the script."""
+    environment = Scripted(*SCRIPT)
     agent = counting_agent(environment.spec)
     unroller = Unroller(
         environment, agent, unroll_length=2, trajectories=1, seed=0
@@ -109,19 +109,19 @@ def tell(counting_agent, versions):
         *[unroller.unroll((), version) for version in versions], strict=True
     )
     unroller.close()
-    return environment.story, unrolls, episodes
+    return environment.calls, unrolls, episodes
 
 
-def test_story_of_calls(counting_agent):
-    """Copies are stepped as they come; it stops when a trajectory is full."""
-    environment = Scripted(*STORY)
+def test_order_of_calls(counting_agent):
+    """Steps environments as they come, and stops when a trajectory is full."""
+    environment = Scripted(*SCRIPT)
     agent = counting_agent(environment.spec)
     unroller = Unroller(
         environment, agent, unroll_length=2, trajectories=1, seed=0
     )
-    assert environment.story == ["reset"]
+    assert environment.calls == ["reset"]
     unroller.unroll((), 0)
-    # The counting agent's action is time + 3 copy at first.
+    # The counting agent's action is time + 3 env at first.
     first = [
         "recv [2 0]",
         "send [6 0] to [2 0]",
@@ -130,17 +130,17 @@ def test_story_of_calls(counting_agent):
         "recv [2 1]",
         "send [8 4] to [2 1]",
     ]
-    assert environment.story[1:] == first
+    assert environment.calls[1:] == first
     unroller.unroll((), 0)
     second = ["recv [2 1]", "send [9 5] to [2 1]"]
-    assert environment.story[7:] == second
+    assert environment.calls[7:] == second
     unroller.close()
-    assert environment.story[9:] == ["close"]
+    assert environment.calls[9:] == ["close"]
 
 
-def test_columns_of_the_story(counting_agent):
-    """Written out by hand: one row per step, one trajectory per copy."""
-    _, unrolls, _ = tell(counting_agent, versions=range(4))
+def test_trajectories_of_the_script(counting_agent):
+    """Written out by hand: one row per step, one trajectory per environment."""
+    _, unrolls, _ = play_script(counting_agent, versions=range(4))
     frames = [u.transitions.observation[..., 0, 0].T for u in unrolls]
     rewards = [u.transitions.reward.T for u in unrolls]
     types = [u.transitions.step_type.T for u in unrolls]
@@ -152,7 +152,7 @@ def test_columns_of_the_story(counting_agent):
         [
             np.array([[20, 21, 22]]),
             np.array([[10, 11, 12]]),
-            # The last step of a trajectory is the first of the copy's next.
+            # A trajectory's last step is the first of its next.
             np.array([[22, 23, 24], [0, 1, 2]]),
             np.array([[12, 13, 14]]),
         ],
@@ -187,29 +187,29 @@ def test_columns_of_the_story(counting_agent):
     assert_equal(discounts, [np.where(t == LAST, 0.0, 1.0) for t in types])
 
 
-def test_columns_begin_with_the_stack_and_the_state_of_their_first_step(
+def test_trajectories_begin_with_the_stack_and_the_state_of_their_first_step(
     counting_agent,
 ):
-    _, unrolls, _ = tell(counting_agent, versions=range(4))
+    _, unrolls, _ = play_script(counting_agent, versions=range(4))
     # Before the newest frame of a trajectory's first step: itself where the
     # game began, else the frame of the step before.
     stacks = [unroll.stack[:, 0, 0].tolist() for unroll in unrolls]
     assert stacks == [[20], [10], [21, 0], [11]]
     states = [unroll.core_state for unroll in unrolls]
-    assert [s["copy"].tolist() for s in states] == [[2], [1], [2, 0], [1]]
+    assert [s["env"].tolist() for s in states] == [[2], [1], [2, 0], [1]]
     assert [s["time"].tolist() for s in states] == [[0], [0], [2, 0], [2]]
 
 
-def test_version_is_that_of_a_columns_first_step(counting_agent):
-    _, unrolls, _ = tell(counting_agent, versions=[7, 8, 9, 10])
+def test_version_is_that_of_a_trajectorys_first_step(counting_agent):
+    _, unrolls, _ = play_script(counting_agent, versions=[7, 8, 9, 10])
     versions = [unroll.version.tolist() for unroll in unrolls]
-    # Copy 2 began its second trajectory in the unroll of version 7, and copy 1
-    # its own in that of version 8.
+    # Environment 2 began its second trajectory in the unroll of version 7,
+    # environment 1 its own in that of version 8.
     assert versions == [[7], [7], [7, 7], [8]]
 
 
 def test_scores_are_unclipped_and_over_whole_games(counting_agent):
-    _, _, episodes = tell(counting_agent, versions=range(4))
+    _, _, episodes = play_script(counting_agent, versions=range(4))
     # A game's frames are those of its steps; the reset takes none.
     assert episodes == (
         [Episode(201.0, 8)],
@@ -260,37 +260,37 @@ def streams(unrolls, length):
     """Joins each environment's trajectories, which overlap by one step."""
     pieces = collections.defaultdict(list)
     for unroll in unrolls:
-        copies, times = np.moveaxis(unroll.transitions.logits[..., :2], -1, 0)
-        for b, copy in enumerate(copies[0]):
-            begins = length * len(pieces[copy])
-            assert (copies[:, b] == copy).all()
+        envs, times = np.moveaxis(unroll.transitions.logits[..., :2], -1, 0)
+        for b, env in enumerate(envs[0]):
+            begins = length * len(pieces[env])
+            assert (envs[:, b] == env).all()
             np.testing.assert_array_equal(
                 times[:, b], begins + np.arange(length + 1)
             )
             trajectory = jax.tree.map(
                 lambda x, b=b: x[:, b], unroll.transitions
             )
-            if pieces[copy]:
-                last = jax.tree.map(lambda x: x[-1], pieces[copy][-1])
+            if pieces[env]:
+                last = jax.tree.map(lambda x: x[-1], pieces[env][-1])
                 assert_equal(jax.tree.map(lambda x: x[0], trajectory), last)
-            pieces[copy].append(trajectory)
+            pieces[env].append(trajectory)
     joined = {}
-    for copy, trajectories in pieces.items():
+    for env, trajectories in pieces.items():
         new = [
             jax.tree.map(lambda x: x[:-1], trajectory)
             for trajectory in trajectories
         ]
-        joined[int(copy)] = jax.tree.map(lambda *xs: np.concatenate(xs), *new)
+        joined[int(env)] = jax.tree.map(lambda *xs: np.concatenate(xs), *new)
     return joined
 
 
-@pytest.mark.parametrize(("copies", "batch_size"), [(5, 2), (3, 1)])
+@pytest.mark.parametrize(("num_envs", "batch_size"), [(5, 2), (3, 1)])
 def test_asynchronous_games_are_those_played_in_lockstep(
-    copies, batch_size, counting_agent, lockstep, shorten
+    num_envs, batch_size, counting_agent, lockstep, shorten
 ):
     shorten("impala", 60)
     environment = make_environment(
-        "Breakout-v5", copies=copies, batch_size=batch_size
+        "Breakout-v5", num_envs=num_envs, batch_size=batch_size
     )
     unroller = Unroller(
         environment,
@@ -303,29 +303,29 @@ def test_asynchronous_games_are_those_played_in_lockstep(
     unroller.close()
     played = streams(unrolls, length=7)
     steps = min(len(stream.action) for stream in played.values())
-    assert sorted(played) == list(range(copies))
-    assert steps > 62  # a game and more of every copy
+    assert sorted(played) == list(range(num_envs))
+    assert steps > 62  # a game and more of every environment
 
-    actions = np.stack([played[n].action[:steps] for n in range(copies)], 1)
-    told = lockstep("Breakout-v5", "impala", 3, actions[:-1])
-    for n in range(copies):
-        ours = jax.tree.map(lambda x, n=n: x[:steps], played[n])
-        lost = np.diff(told.lives[:, n], prepend=np.inf) < 0
-        first = told.elapsed[:, n] == 0
-        over = told.terminated[:, n] | (lost & ~first)
-        last = told.terminated[:, n] | told.truncated[:, n]
+    actions = np.stack([played[n].action[:steps] for n in range(num_envs)], 1)
+    expected = lockstep("Breakout-v5", "impala", 3, actions[:-1])
+    for n in range(num_envs):
+        stream = jax.tree.map(lambda x, n=n: x[:steps], played[n])
+        lost = np.diff(expected.lives[:, n], prepend=np.inf) < 0
+        first = expected.elapsed[:, n] == 0
+        over = expected.terminated[:, n] | (lost & ~first)
+        last = expected.terminated[:, n] | expected.truncated[:, n]
         types = np.where(first, FIRST, np.where(last, LAST, MID))
         np.testing.assert_array_equal(
-            ours.observation, told.observation[:, n, -1:]
+            stream.observation, expected.observation[:, n, -1:]
         )
-        np.testing.assert_array_equal(ours.reward, told.reward[:, n])
-        np.testing.assert_array_equal(ours.discount, 1.0 - over)
-        np.testing.assert_array_equal(ours.step_type, types)
+        np.testing.assert_array_equal(stream.reward, expected.reward[:, n])
+        np.testing.assert_array_equal(stream.discount, 1.0 - over)
+        np.testing.assert_array_equal(stream.step_type, types)
         assert lost.any()
 
 
 def test_scores_are_those_of_the_games(counting_agent, lockstep):
-    environment = make_environment("Breakout-v5", copies=1)
+    environment = make_environment("Breakout-v5", num_envs=1)
     unroller = Unroller(
         environment,
         counting_agent(environment.spec),
@@ -338,9 +338,9 @@ def test_scores_are_those_of_the_games(counting_agent, lockstep):
     actions = np.concatenate(
         [unroll.transitions.action[:-1, b] for b in (0, 1)]
     )
-    told = lockstep("Breakout-v5", "impala", 3, actions[:, None])
-    ends = np.flatnonzero(told.terminated)
-    games = np.split(told.reward[:, 0], ends + 1)[:-1]
+    expected = lockstep("Breakout-v5", "impala", 3, actions[:, None])
+    ends = np.flatnonzero(expected.terminated)
+    games = np.split(expected.reward[:, 0], ends + 1)[:-1]
     # The first step of a game is its reset.
     assert episodes == [
         Episode(float(game.sum()), 4 * (len(game) - 1)) for game in games
@@ -384,14 +384,14 @@ def test_new_parameters_act_from_the_next_step_on():
 
 def test_actions_are_drawn_anew_at_each_step_as_seeded():
     uniform = np.zeros(3)
-    ours, again, other = (
+    first, repeated, other = (
         play_catch(seed, uniform)[0].action for seed in (1, 1, 2)
     )
-    np.testing.assert_array_equal(ours, again)
-    assert (ours != other).any()
-    counts = np.bincount(ours.ravel(), minlength=3)
+    np.testing.assert_array_equal(first, repeated)
+    assert (first != other).any()
+    counts = np.bincount(first.ravel(), minlength=3)
     assert (counts > 102 / 3 - 20).all()
-    assert (ours[:, 0] != ours[:, 1]).any()
+    assert (first[:, 0] != first[:, 1]).any()
 
 
 def make_recurrent(task, **options):
