@@ -19,7 +19,7 @@ class FieldComments(griffe.Extension):
         """Reads the lines of the class's file."""
         lines = cls.lines_collection[cls.filepath]
         fields = [
-            f"  {field.target.id}: {_said(lines, field)}"
+            f"  {field.target.id}: {_comment(lines, field)}"
             for field in getattr(node, "body", ())
             if isinstance(field, ast.AnnAssign)
         ]
@@ -27,7 +27,7 @@ class FieldComments(griffe.Extension):
             cls.docstring.value += "\n\nAttributes:\n" + "\n".join(fields)
 
 
-def _said(lines: list[str], field: ast.AnnAssign) -> str:
+def _comment(lines: list[str], field: ast.AnnAssign) -> str:
     """The comment above a field, or behind it, and the field's default."""
     above: list[str] = []
     for line in reversed(lines[: field.lineno - 1]):

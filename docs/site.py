@@ -42,16 +42,16 @@ def on_page_markdown(
 ) -> str:
     """Turns links between files into links between pages."""
     source = page.file.src_uri
-    here = _ROOTS.get(source, f"docs/{source}")
+    document = _ROOTS.get(source, f"docs/{source}")
 
     def turned(link: re.Match) -> str:
         picture, text, target, anchor = link.groups(default="")
         path = posixpath.normpath(
-            f"{posixpath.dirname(here)}/{target}".strip("/")
+            f"{posixpath.dirname(document)}/{target}".strip("/")
         )
-        there = _PAGES.get(path, path.removeprefix("docs/"))
-        if files.get_file_from_path(there):
-            way = posixpath.relpath(there, posixpath.dirname(source) or ".")
+        shown = _PAGES.get(path, path.removeprefix("docs/"))
+        if files.get_file_from_path(shown):
+            way = posixpath.relpath(shown, posixpath.dirname(source) or ".")
             return f"{picture}[{text}]({way}{anchor})"
         # A file that is no page: to the repository, once it has an address.
         if (ROOT / path).exists() and not picture:
@@ -66,8 +66,8 @@ def _packages() -> list[str]:
     """Names of the packages that users import or read."""
     return [
         ".".join(path.parent.relative_to(ROOT).parts)
-        for room in ("actors", "learner", "meta", "experiments")
-        for path in sorted((ROOT / room).rglob("__init__.py"))
+        for package in ("actors", "learner", "meta", "experiments")
+        for path in sorted((ROOT / package).rglob("__init__.py"))
     ]
 
 

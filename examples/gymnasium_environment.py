@@ -43,10 +43,10 @@ class Maze(gymnasium.Env):
         return self._layers(), {}
 
     def step(self, action):
-        there = self._mouse + STEPS[action]
-        inside = (there >= 0).all() and (there < self._walls.shape).all()
-        if inside and not self._walls[tuple(there)]:
-            self._mouse = there
+        target = self._mouse + STEPS[action]
+        inside = (target >= 0).all() and (target < self._walls.shape).all()
+        if inside and not self._walls[tuple(target)]:
+            self._mouse = target
         self._time += 1
         found = bool((self._mouse == self._cheese).all())
         return self._layers(), float(found), found, self._time >= LIMIT, {}

@@ -1,6 +1,6 @@
 """Imports point one way, few files know Ray, and the driver has no JAX.
 
-The statements are read, not executed; one test starts the driver for a second
+The statements are read, not executed; some tests start a process for a second
 opinion.
 """
 
@@ -9,22 +9,25 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# What each package may import of ours.
-ROOMS = {
+# What each package may import of this project.
+MAY_IMPORT = {
     "actors": {"actors"},
     "meta": {"meta"},
     "learner": {"learner", "actors", "meta"},
     "experiments": {"experiments", "learner", "actors", "meta"},
     "benchmarks": {"benchmarks", "experiments", "learner", "actors", "meta"},
 }
-OURS = {*ROOMS, "deploy", "tests"}
+PROJECT = {*MAY_IMPORT, "deploy", "tests"}
+# A run's record knows neither losses nor agents, nor how a run is learned.
+RECORD = "learner.record"
+RECORD_MAY_IMPORT = (RECORD, "learner.config", "actors", "meta.geometry")
 # `bmg bench` is a command like the others.
 COMMAND_LINE = "experiments.command.main"
 # The mathematics knows nothing of Atari, Ray or one network library.
@@ -34,7 +37,7 @@ RAY = {
     "experiments.command.train",
     "experiments.cluster.connection",
     "experiments.cluster.learner_hosts",
-    "experiments.cluster.jobs",
+    "experiments.cluster.job_client",
     "experiments.cluster.learner_actor",
     "experiments.cluster.prometheus",
     "experiments.cluster.capacity",
@@ -57,6 +60,14 @@ JAX = {
     "chex", "distrax", "envpool", "haiku", "jax", "jaxlib", "optax", "orbax",
     "rlax",
 }  # fmt: skip
+# The mathematics, and what it runs without.
+MATHEMATICS = (
+    "learner.learner",
+    "learner.loss",
+    "learner.optimisers",
+    "learner.vtrace",
+)
+RUNTIME = {"envpool", "gymnasium", "orbax", "ray"}
 
 
 class Import(NamedTuple):
@@ -68,7 +79,7 @@ class Import(NamedTuple):
 
 
 class Module(NamedTuple):
-    """One of our files."""
+    """One file of the project."""
 
     name: str
     imports: list[Import]
@@ -105,35 +116,48 @@ def _root(name: str) -> str:
 
 
 def violations(module: Module) -> list[str]:
-    """Names each import that the module's place does not allow."""
-    room = _root(module.name)
-    forbidden = OURS - ROOMS[room]
+    """Names each import that the module's package does not allow."""
+    package = _root(module.name)
+    forbidden = PROJECT - MAY_IMPORT[package]
     if module.name == COMMAND_LINE:
         forbidden = forbidden - {"benchmarks"}
-    if room == "meta":
+    if package == "meta":
         forbidden = forbidden | FOREIGN_TO_META
     if module.name not in RAY:
         forbidden = forbidden | {"ray"}
     return [
         f"{module.name}, line {line}: imports {name}"
         for name, line, _ in module.imports
-        if _root(name) in forbidden
+        if _root(name) in forbidden or _too_much(module.name, name)
     ]
 
 
-def jax_chains(name: str, modules: Mapping[str, Module]) -> list[str]:
-    """Names each way in which importing `name` would import JAX."""
-    chains, found, todo = {name: name}, [], [name]
+def _too_much(importer: str, name: str) -> bool:
+    """Whether a run's record would import what it must not know."""
+    if not _is_within(importer, RECORD) or _root(name) not in PROJECT:
+        return False
+    return not any(_is_within(name, allowed) for allowed in RECORD_MAY_IMPORT)
+
+
+def _is_within(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
+
+
+def chains(
+    name: str, modules: Mapping[str, Module], libraries: Set[str]
+) -> list[str]:
+    """Names each way in which importing `name` would import a library."""
+    paths, found, todo = {name: name}, [], [name]
     while todo:
         importer = todo.pop()
         loaded = [x.name for x in modules[importer].imports if x.immediate]
         # Importing a.b runs a first.
         loaded += [x.rpartition(".")[0] for x in (importer, *loaded)]
         for other in loaded:
-            if _root(other) in JAX:
-                found.append(f"{chains[importer]} > {other}")
-            if other in modules and other not in chains:
-                chains[other] = f"{chains[importer]} > {other}"
+            if _root(other) in libraries:
+                found.append(f"{paths[importer]} > {other}")
+            if other in modules and other not in paths:
+                paths[other] = f"{paths[importer]} > {other}"
                 todo.append(other)
     return found
 
@@ -141,11 +165,11 @@ def jax_chains(name: str, modules: Mapping[str, Module]) -> list[str]:
 def _read_packages() -> dict[str, Module]:
     modules = {}
     for path in sorted(
-        p for room in ROOMS for p in (ROOT / room).rglob("*.py")
+        p for package in MAY_IMPORT for p in (ROOT / package).rglob("*.py")
     ):
         is_package = path.stem == "__init__"
-        place = path.parent if is_package else path.with_suffix("")
-        name = ".".join(place.relative_to(ROOT).parts)
+        location = path.parent if is_package else path.with_suffix("")
+        name = ".".join(location.relative_to(ROOT).parts)
         modules[name] = parse(name, path.read_text(), is_package)
     return modules
 
@@ -154,7 +178,7 @@ MODULES = _read_packages()
 
 
 def test_every_package_is_read():
-    assert {_root(name) for name in MODULES} == set(ROOMS)
+    assert {_root(name) for name in MODULES} == set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
@@ -164,12 +188,30 @@ def test_imports_point_one_way(module):
 
 @pytest.mark.parametrize("name", DRIVER)
 def test_driver_imports_no_jax(name):
-    assert not jax_chains(name, MODULES)
+    assert not chains(name, MODULES, JAX)
 
 
 @pytest.mark.parametrize("name", DRIVER)
 def test_driver_starts_without_jax(name):
     code = f"import sys, {name}; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def mathematics():
+    return [*MATHEMATICS, *(n for n in MODULES if _is_within(n, "meta"))]
+
+
+@pytest.mark.parametrize("name", mathematics())
+def test_mathematics_imports_no_runtime(name):
+    assert not chains(name, MODULES, RUNTIME)
+
+
+def test_mathematics_starts_without_a_runtime():
+    code = (
+        f"import sys, {', '.join(mathematics())}\n"
+        f"found = {RUNTIME} & set(sys.modules)\n"
+        "sys.exit(', '.join(found) or None)"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
@@ -192,6 +234,11 @@ def test_driver_starts_without_jax(name):
         ("experiments.atari57.variants", "import ray"),
         ("experiments.gridworld.study", "import ray"),
         ("experiments.command.train", "import benchmarks.bench"),
+        ("learner.record.monitor", "from learner.evaluator import Evaluation"),
+        ("learner.record.monitor", "from learner import loss"),
+        ("learner.record.remote", "import learner.config_check"),
+        ("learner.record.writers.queued", "from meta import bootstrap"),
+        ("learner.record", "def later():\n  import learner.train"),
     ],
 )
 def test_violation_is_found(name, source):
@@ -211,16 +258,22 @@ def test_violation_is_found(name, source):
         ("experiments.atari57.study", "import ray"),
         ("experiments.command.main", "import benchmarks.bench"),
         ("benchmarks.transport", "import ray\nfrom learner import build"),
+        ("learner.record.monitor", "from learner.config import Config"),
+        ("learner.record.monitor", "from learner.record import metrics"),
+        ("learner.record.film", "import numpy, actors.agent"),
+        ("learner.record.line", "from meta.geometry import cosine"),
+        ("learner.recorder", "from learner import loss"),
     ],
 )
 def test_allowed_import_is_no_violation(name, source):
     assert not violations(parse(name, source))
 
 
-def chains_of_a(**sources: str) -> list[str]:
+def chains_of_a(libraries: Set[str], **sources: str) -> list[str]:
     """Chains from `a` among made-up modules; `a__b` stands for `a.b`."""
     names = {name.replace("__", "."): name for name in sources}
-    return jax_chains("a", {n: parse(n, sources[k]) for n, k in names.items()})
+    modules = {n: parse(n, sources[key]) for n, key in names.items()}
+    return chains("a", modules, libraries)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +289,7 @@ def chains_of_a(**sources: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_chain_to_jax_is_found(sources, chain):
-    assert chain in chains_of_a(**sources)
+    assert chain in chains_of_a(JAX, **sources)
 
 
 @pytest.mark.parametrize(
@@ -253,4 +306,30 @@ def test_chain_to_jax_is_found(sources, chain):
     ],
 )
 def test_no_chain_without_an_immediate_import(sources):
-    assert not chains_of_a(**sources)
+    assert not chains_of_a(JAX, **sources)
+
+
+@pytest.mark.parametrize(
+    ("sources", "chain"),
+    [
+        ({"a": "import ray"}, "a > ray"),
+        ({"a": "import b", "b": "from orbax import checkpoint"},
+         "a > b > orbax"),
+        ({"a": "from b import c", "b": "import envpool", "b__c": ""},
+         "a > b > envpool"),
+    ],
+)  # fmt: skip
+def test_chain_to_a_runtime_is_found(sources, chain):
+    assert chain in chains_of_a(RUNTIME, **sources)
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"a": "import jax, haiku, optax"},
+        {"a": "def later():\n  import ray"},
+        {"a": "import raylib, b", "b": "import jax", "c": "import orbax"},
+    ],
+)
+def test_no_chain_to_a_runtime_without_one(sources):
+    assert not chains_of_a(RUNTIME, **sources)

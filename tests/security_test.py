@@ -13,15 +13,17 @@ import pytest
 from experiments.atari57.config import Study
 from experiments.atari57.variants import expand
 from experiments.cluster import user_code
-from experiments.cluster.connection import protect_token
+from experiments.cluster.connection import make_token_private
 from experiments.command import main
 from learner.config import Config, ConfigError
 from learner.record import config_file
 from learner.record.checkpoint import Checkpoints
 
 ROOT = pathlib.Path(__file__).parents[1]
-OURS = "actors", "learner", "meta", "experiments", "benchmarks", "deploy"
-FILES = [path for name in OURS for path in sorted((ROOT / name).rglob("*.py"))]
+PACKAGES = "actors", "learner", "meta", "experiments", "benchmarks", "deploy"
+FILES = [
+    path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))
+]
 UNPICKLE = {
     "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve",
     "marshal",
@@ -94,12 +96,12 @@ def test_restoring_a_checkpoint_unpickles_nothing(tmp_path, monkeypatch):
 
 def test_others_cannot_read_the_clusters_token(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    protect_token()  # where there is none yet
+    make_token_private()  # where there is none yet
     token = tmp_path / ".ray" / "auth_token"
     token.parent.mkdir()
     token.write_text("secret")
     os.chmod(token, 0o644)
-    protect_token()
+    make_token_private()
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
 
 
@@ -154,9 +156,9 @@ def test_a_study_names_no_code():
     assert planned.config.task == "Pong-v5"
 
 
-def test_both_ways_to_write_the_flag_give_leave(monkeypatch):
+def test_both_ways_to_write_the_flag_permit_the_import(monkeypatch):
     monkeypatch.setattr("sys.path", [*sys.path])
-    user_code.allow("a.b:c", ["--task", "a.b:c"])
-    user_code.allow("a.b:c", ["--task=a.b:c"])
+    user_code.permit_import("a.b:c", ["--task", "a.b:c"])
+    user_code.permit_import("a.b:c", ["--task=a.b:c"])
     with pytest.raises(ConfigError):
-        user_code.allow("a.b:c", ["--task", "a.b:d"])
+        user_code.permit_import("a.b:c", ["--task", "a.b:d"])

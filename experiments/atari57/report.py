@@ -39,14 +39,14 @@ def main(arguments: list[str]) -> int:
     left_out = [line for scores in agents for line in scores.left_out]
     summary = list(_summary(runs, agents))
     first = tables.aggregates(agents, estimates, config.protocol)
-    parts: list[page.Part] = [
+    sections: list[page.Section] = [
         first,
         tables.published_medians(),
         *drawings,
         tables.games(agents),
     ]
     (folder / "report.html").write_text(
-        page.write(config.title, summary, left_out, parts)
+        page.render(config.title, summary, left_out, sections)
     )
     for _, figure in drawings:
         plt.close(figure)

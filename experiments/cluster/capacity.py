@@ -1,4 +1,4 @@
-"""Whether a cluster has room for a run, and what a run that waits waits for."""
+"""Whether a cluster's resources are enough for a run, and what it waits for."""
 
 import math
 import time
@@ -8,14 +8,14 @@ from typing import NamedTuple
 import ray
 from ray.autoscaler.sdk import request_resources
 
-from experiments.cluster.learner_hosts import bundle, filled
+from experiments.cluster.learner_hosts import bundle, without_zeros
 from learner.config import Config, ConfigError
 from learner.record.counted import counted
 from learner.record.progress import Progress
 
-# Until a run says what it waits for, and until it says it again.
+# Until a run reports what it waits for, and until it does so again.
 _PATIENCE_SECONDS = 20.0
-_AGAIN_SECONDS = 60.0
+_REPEAT_SECONDS = 60.0
 
 
 class Node(NamedTuple):
@@ -26,8 +26,8 @@ class Node(NamedTuple):
     tpus: float = 0.0
 
 
-def check(config: Config, patience: float) -> None:
-    """Waits for room, and refuses what the cluster has none for by then.
+def wait_for_capacity(config: Config, patience: float) -> None:
+    """Waits for resources, and refuses a run that does not fit by then.
 
     What is missing is asked for: an autoscaler starts nodes meanwhile.
 
@@ -38,17 +38,17 @@ def check(config: Config, patience: float) -> None:
     Raises:
       ConfigError: naming what the cluster has and what would fit.
     """
-    start, asked, told = time.monotonic(), False, 0.0
+    start, asked, report_at = time.monotonic(), False, 0.0
     while True:
         try:
-            check_nodes(config, _alive())
+            check_nodes(config, _alive_nodes())
             break
         except ConfigError as error:
             waited = time.monotonic() - start
             if waited >= patience:
                 raise
-            if waited >= told:
-                told += _AGAIN_SECONDS
+            if waited >= report_at:
+                report_at += _REPEAT_SECONDS
                 print(f"waiting up to {patience:g} s: {error}", flush=True)
         if not asked:
             asked = True
@@ -64,11 +64,11 @@ def _wanted(config: Config) -> list[dict[str, float]]:
         *[bundle(config)] * learner.hosts,
         *[{"CPU": actors.cpus}] * (actors.min or actors.count),
     ]
-    return filled(wanted)
+    return without_zeros(wanted)
 
 
 def check_nodes(config: Config, nodes: Sequence[Node]) -> None:
-    """As `check`, of these nodes."""
+    """Raises `ConfigError` for a run that does not fit on these nodes."""
     actors, learner = config.actors, config.learner
     for name in ("gpus", "tpus"):
         wanted = getattr(learner, name)
@@ -81,7 +81,7 @@ def check_nodes(config: Config, nodes: Sequence[Node]) -> None:
             )
     name, count = ("min", actors.min) if actors.min else ("count", actors.count)
     evaluating = config.evaluation_frames > 0
-    fits = places(config, nodes) - evaluating
+    fits = max_actors(config, nodes) - evaluating
     if fits >= count:
         return
     cores = sum(node.cpus for node in nodes)
@@ -98,16 +98,16 @@ def check_nodes(config: Config, nodes: Sequence[Node]) -> None:
     )
 
 
-def places(config: Config, nodes: Sequence[Node]) -> float:
-    """Actors that fit beside the learner; -1 where that has no place itself.
+def max_actors(config: Config, nodes: Sequence[Node]) -> float:
+    """Actors that fit beside the learner; -1 where that does not fit itself.
 
-    Each learner host is put where it takes the fewest actors' places.
+    Each learner host is put where it displaces the fewest actors.
     """
     each, learner = config.actors.cpus, config.learner
     left = [list(node) for node in nodes]
     takes = (learner.cpus, learner.gpus, learner.tpus)
 
-    def lost(at: int) -> float:
+    def displaced(at: int) -> float:
         before, size = left[at][0], each or 1.0
         return before // size - (before - learner.cpus) // size
 
@@ -119,25 +119,25 @@ def places(config: Config, nodes: Sequence[Node]) -> float:
         ]
         if not able:
             return -1.0
-        best = min(able, key=lost)
+        best = min(able, key=displaced)
         left[best] = [a - b for a, b in zip(left[best], takes, strict=True)]
     return float(sum(has[0] // each for has in left)) if each else math.inf
 
 
-class Waiting:
-    """Says, once in a while, what a run that does not begin waits for."""
+class WaitReporter:
+    """Reports, once in a while, what a run that does not begin waits for."""
 
     def __init__(self, config: Config):
         self._config = config
         self._due = time.monotonic() + _PATIENCE_SECONDS
         self._messages: tuple[str, ...] = ()
 
-    def told(self, progress: Progress) -> Progress:
+    def add_message(self, progress: Progress) -> Progress:
         """The progress, with a message if one is due."""
         actors = self._config.actors
         enough = progress.actors >= (actors.min or actors.count)
         if not enough and time.monotonic() >= self._due and not progress.frames:
-            self._due = time.monotonic() + _AGAIN_SECONDS
+            self._due = time.monotonic() + _REPEAT_SECONDS
             self._messages += (self._message(progress),)
         return progress._replace(messages=self._messages + progress.messages)
 
@@ -155,17 +155,17 @@ class Waiting:
                 f"play, {progress.starting} start or ask for "
                 f"{counted(actors.cpus, 'core')} each"
             )
-        there, free = ray.cluster_resources(), ray.available_resources()
+        total, free = ray.cluster_resources(), ray.available_resources()
         has = ", ".join(
-            f"{free.get(name, 0):g} of {there.get(name, 0):g} {name}s free"
+            f"{free.get(name, 0):g} of {total.get(name, 0):g} {name}s free"
             for name in ("CPU", "GPU", "TPU")
-            if name == "CPU" or name in there
+            if name == "CPU" or name in total
         )
-        nodes = counted(len(_alive()), "node")
+        nodes = counted(len(_alive_nodes()), "node")
         return f"waiting for {what}; {nodes} with {has}"
 
 
-def _alive() -> list[Node]:
+def _alive_nodes() -> list[Node]:
     return [_node(node["Resources"]) for node in ray.nodes() if node["Alive"]]
 
 

@@ -19,10 +19,10 @@ from learner.config import ConfigError
 from learner.record.progress import RunError
 
 # No answer within so many seconds is an answer.
-_KNOCK_SECONDS = 5.0
+_LISTEN_SECONDS = 5.0
 _JOIN_SECONDS = 20.0
 # Ray's own attempts go on for longer than a minute, inside C++, and fill the
-# terminal: a process of its own can be ended and its words be read.
+# terminal: a process of its own can be ended and its errors be read.
 _JOIN = """
 import sys, ray
 ray.init(sys.argv[1], logging_level="ERROR", log_to_driver=False)
@@ -43,27 +43,27 @@ def connect(address: str, object_store_memory: int, task: str = "") -> None:
       ConfigError: if no cluster answers, or not to us.
       RunError: if none can be started here.
     """
-    # We set each actor's devices ourselves; Ray need not warn of it.
+    # We set each actor's devices ourselves; Ray would warn of it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    address = find(address)
+    address = resolve_address(address)
     start = functools.partial(
         ray.init, logging_level=logging.ERROR, log_to_driver=False
     )
     if not address:
-        _start_here(start, object_store_memory)
-        protect_token()
+        _start_local(start, object_store_memory)
+        make_token_private()
         return
-    reach(address)
+    try_connect(address)
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         start(address)
         return
-    with working_dir.packed(task) as code:
-        start(address, runtime_env={"working_dir": str(code)})
+    with working_dir.create(task) as folder:
+        start(address, runtime_env={"working_dir": str(folder)})
 
 
-def _start_here(start: Callable[..., Any], object_store_memory: int) -> None:
-    # An actor that hangs does not end when it is told to; Ray would keep its
-    # core for five seconds, and who takes its place waiting.
+def _start_local(start: Callable[..., Any], object_store_memory: int) -> None:
+    # An actor that hangs does not end when it is asked to; Ray would keep its
+    # core, and its replacement waiting, for five seconds.
     os.environ.setdefault("RAY_kill_worker_timeout_milliseconds", "500")
     try:
         start(
@@ -82,7 +82,7 @@ def _start_here(start: Callable[..., Any], object_store_memory: int) -> None:
         ) from error
 
 
-def protect_token() -> None:
+def make_token_private() -> None:
     """Keeps other users of this machine from reading Ray's token.
 
     Who has it may run code as we do; Ray writes it readable for all.
@@ -92,33 +92,33 @@ def protect_token() -> None:
         token.chmod(0o600)
 
 
-def find(address: str) -> str:
+def resolve_address(address: str) -> str:
     """The cluster that was asked for: by the flag, else by `RAY_ADDRESS`."""
     return address or os.environ.get("RAY_ADDRESS", "")
 
 
-def reach(address: str) -> None:
+def try_connect(address: str) -> None:
     """Joins and leaves again, in a process of its own.
 
     Raises:
       ConfigError: within half a minute, if that does not work, and why.
     """
-    knock(address)
+    check_listening(address)
     try:
         tried = subprocess.run(
             [sys.executable, "-c", _JOIN, address],
             capture_output=True,
             text=True,
-            timeout=_JOIN_SECONDS + _KNOCK_SECONDS,
+            timeout=_JOIN_SECONDS + _LISTEN_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
-        said = error.stderr or b""
-        raise _refusal(address, said.decode(errors="replace")) from error
+        output = error.stderr or b""
+        raise _refusal(address, output.decode(errors="replace")) from error
     if tried.returncode:
         raise _refusal(address, tried.stderr)
 
 
-def knock(address: str) -> None:
+def check_listening(address: str) -> None:
     """Whether anything listens at `HOST:PORT`, with or without a scheme.
 
     Raises:
@@ -130,7 +130,7 @@ def knock(address: str) -> None:
     if not host or not port.isdigit():
         return  # auto, or a name that Ray knows
     try:
-        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), _LISTEN_SECONDS).close()
     except OSError as error:
         raise ConfigError(
             f"--address {address}: nothing answers there ({error}); give "
@@ -139,26 +139,26 @@ def knock(address: str) -> None:
         ) from error
 
 
-def token_wanted(address: str) -> str:
-    """What to do where a cluster does not know us."""
+def token_remedy(address: str) -> str:
+    """What to do where a cluster refuses our token."""
     return (
         f"--address {address}: the cluster does not take our token; set "
         "RAY_AUTH_MODE=token and copy the head's ~/.ray/auth_token to here"
     )
 
 
-def _refusal(address: str, said: str) -> ConfigError:
-    """What Ray said, as one line that says what to do."""
-    if "InvalidAuthToken" in said or "AuthenticationError" in said:
-        return ConfigError(token_wanted(address))
-    versions = re.findall(r"(?:Ray|Python): (\S+)", said)
-    if "ersion mismatch" in said and len(versions) >= 4:
+def _refusal(address: str, output: str) -> ConfigError:
+    """Ray's errors as one line, with the remedy."""
+    if "InvalidAuthToken" in output or "AuthenticationError" in output:
+        return ConfigError(token_remedy(address))
+    versions = re.findall(r"(?:Ray|Python): (\S+)", output)
+    if "ersion mismatch" in output and len(versions) >= 4:
         return ConfigError(
             f"--address {address}: the cluster has Ray {versions[0]} and "
             f"Python {versions[1]}, here are Ray {versions[2]} and Python "
             f"{versions[3]}: all nodes and the driver need the same"
         )
-    lines = [line for line in said.splitlines() if "gcs_client" not in line]
+    lines = [line for line in output.splitlines() if "gcs_client" not in line]
     reason = lines[-1].strip()[:300] if lines else "no answer"
     return ConfigError(
         f"--address {address}: no Ray cluster could be joined there within "

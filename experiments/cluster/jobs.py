@@ -5,24 +5,17 @@ run's configuration as its working directory, and goes on when we leave.
 """
 
 import asyncio
-import contextlib
 import dataclasses
-import difflib
-import logging
-import os
 import pathlib
 import shlex
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments.cluster import connection, user_code, working_dir
+from experiments.cluster import job_client, user_code, working_dir
 from experiments.command.display import hours
 from learner.config import Config, ConfigError
 from learner.record import config_file
@@ -31,13 +24,12 @@ from learner.record.remote import is_remote
 
 # A run that is stopped saves first; Ray would kill it after three seconds.
 _SAVE_SECONDS = 120
-_ANSWER_SECONDS = 10.0
-_MARK = "bmg"  # in a job's metadata: it is one of ours
+_END_SECONDS = 10.0  # from its end to Ray's report of it
 
 
 @dataclasses.dataclass(frozen=True)
 class StatusConfig:
-    """Which job; all of ours if none is named."""
+    """Which job; all of bmg's if none is named."""
 
     # ID that `bmg train --submit` printed.
     job: Annotated[str, tyro.conf.Positional] = ""
@@ -77,16 +69,16 @@ def submit(config: Config) -> int:
             "that the learner's node can write, or s3://… or gs://…"
         )
     with (
-        _client(config.address) as client,
-        working_dir.packed(config.task) as folder,
+        job_client.open_client(config.address) as client,
+        working_dir.create(config.task) as folder,
     ):
         # The job finds its own cluster.
-        there = dataclasses.replace(config, address="")
-        config_file.save(there, folder / "config.yaml")
+        submitted = dataclasses.replace(config, address="")
+        config_file.save(submitted, folder / "config.yaml")
         job = client.submit_job(
             entrypoint=(
                 "python -m experiments.command.main train --config config.yaml"
-                + user_code.flag(config.task)
+                + user_code.task_flag(config.task)
             ),
             runtime_env={
                 "working_dir": str(folder),
@@ -95,7 +87,7 @@ def submit(config: Config) -> int:
                     "RAY_JOB_STOP_WAIT_TIME_S": str(_SAVE_SECONDS),
                 },
             },
-            metadata={_MARK: config.folder},
+            metadata={job_client.MARK: config.folder},
         )
     more = ""
     if config.address:
@@ -112,10 +104,10 @@ def submit(config: Config) -> int:
 def status(arguments: list[str]) -> int:
     """A table of our jobs, or of one."""
     options = parse_status(arguments)
-    with _client(options.address) as client:
-        jobs = _ours(client)
+    with job_client.open_client(options.address) as client:
+        jobs = job_client.list_jobs(client)
     if options.job:
-        jobs = {options.job: _find(options.job, jobs)}
+        jobs = {options.job: job_client.find_job(options.job, jobs)}
     if not jobs:
         print("no jobs of bmg on this cluster")
         return 0
@@ -124,14 +116,14 @@ def status(arguments: list[str]) -> int:
     for name in ("state", "for", "run", "what Ray says"):
         table.add_column(name, overflow="fold")
     for name, job in jobs.items():
-        said = (job.message or "").strip().splitlines()
+        message = (job.message or "").strip().splitlines()
         milliseconds = (job.end_time or 1e3 * time.time()) - job.start_time
         table.add_row(
             name,
             job.status.value.lower(),
             hours(milliseconds / 1e3),
-            job.metadata[_MARK],
-            said[-1][:200] if said else "",
+            job.metadata[job_client.MARK],
+            message[-1][:200] if message else "",
         )
     Console(highlight=False).print(table)
     return 0
@@ -140,8 +132,8 @@ def status(arguments: list[str]) -> int:
 def logs(arguments: list[str]) -> int:
     """What the job printed; with --follow until it ends, with its outcome."""
     options = parse_logs(arguments)
-    with _client(options.address) as client:
-        _find(options.job, _ours(client))
+    with job_client.open_client(options.address) as client:
+        job_client.find_job(options.job, job_client.list_jobs(client))
         if not options.follow:
             print(client.get_job_logs(options.job), end="")
             return 0
@@ -154,11 +146,11 @@ def logs(arguments: list[str]) -> int:
 def stop(arguments: list[str]) -> int:
     """Asks a job's run to save and stop; returns once it has ended."""
     options = parse_stop(arguments)
-    with _client(options.address) as client:
-        job = _find(options.job, _ours(client))
+    with job_client.open_client(options.address) as client:
+        job = job_client.find_job(options.job, job_client.list_jobs(client))
         if not job.status.is_terminal():
             client.stop_job(options.job)
-        deadline = time.monotonic() + _SAVE_SECONDS + _ANSWER_SECONDS
+        deadline = time.monotonic() + _SAVE_SECONDS + _END_SECONDS
         while not job.status.is_terminal():
             if time.monotonic() > deadline:
                 raise RunError(f"job {options.job} does not end; ask again")
@@ -192,77 +184,6 @@ def _parse(kind: type, command: str, arguments: list[str]) -> Any:
     )
 
 
-def _ours(client: Any) -> dict[str, Any]:
-    """Jobs by ID, of all that the cluster remembers."""
-    return {
-        job.submission_id: job
-        for job in sorted(client.list_jobs(), key=lambda j: j.start_time or 0)
-        if _MARK in (job.metadata or {})
-    }
-
-
-def _find(name: str, jobs: dict[str, Any]) -> Any:
-    if name not in jobs:
-        close = difflib.get_close_matches(name, jobs, n=1, cutoff=0.0)
-        known = f"nearest: {close[0]}" if close else "it has none of bmg"
-        raise ConfigError(f"no job {name!r} on this cluster; {known}")
-    return jobs[name]
-
-
 async def _follow(client: Any, job: str) -> None:
     async for lines in client.tail_job_logs(job):
         print(lines, end="", flush=True)
-
-
-@contextlib.contextmanager
-def _client(address: str) -> Iterator[Any]:
-    """A client of the cluster's Jobs API; its errors as ours.
-
-    Raises:
-      ConfigError: if nothing can be reached there, or not by us.
-      RunError: if the cluster refuses what was asked.
-    """
-    address = connection.find(address)
-    if not address:
-        raise ConfigError(
-            "which cluster? give --address http://HOST:8265 (or HOST:6379 on "
-            "one of its nodes), or set RAY_ADDRESS"
-        )
-    if address.startswith("http"):
-        _answer(address)
-    else:
-        connection.reach(address)
-    logging.disable(logging.INFO)  # Ray tells of every step
-    # Ray prefers RAY_ADDRESS to the argument, and this to both.
-    os.environ["RAY_API_SERVER_ADDRESS"] = address
-    import ray
-    from ray.job_submission import JobSubmissionClient
-
-    try:
-        yield JobSubmissionClient(address)
-    except ray.exceptions.AuthenticationError as error:
-        raise ConfigError(connection.token_wanted(address)) from error
-    except (ConnectionError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        if "ray[default]" in reason:
-            raise ConfigError(
-                "jobs need Ray's dashboard client: pip install -c "
-                "constraints.txt -e .[cluster]"
-            ) from error
-        raise RunError(f"--address {address}: {reason}") from error
-
-
-def _answer(address: str) -> None:
-    """Raises `ConfigError` unless an HTTP server answers soon."""
-    connection.knock(address)
-    try:
-        urllib.request.urlopen(
-            f"{address}/api/version", timeout=_ANSWER_SECONDS
-        ).close()
-    except urllib.error.HTTPError as error:
-        error.close()  # it answers; what it says comes again from Ray's client
-    except OSError as error:
-        raise ConfigError(
-            f"--address {address}: no answer to HTTP ({error}); give the "
-            "address of Ray's dashboard, http://HOST:8265"
-        ) from error

@@ -1,4 +1,4 @@
-"""A run's learner as a Ray actor, wherever it was asked for.
+"""A run's learner as a Ray actor.
 
 `bmg train` starts one, `bmg sweep` as many as its cluster holds.
 """
@@ -20,7 +20,7 @@ from learner.record.remote import Folder
 class LearnerActor:
     """A run's first learner host: it starts and ends the others."""
 
-    def __init__(self, config: Config, place: PlacementGroup | None = None):
+    def __init__(self, config: Config, placement: PlacementGroup | None = None):
         from learner.multihost import HostBarrier
 
         self._count = config.learner.hosts
@@ -35,9 +35,9 @@ class LearnerActor:
         self._exporter = Exporter(config.folder)
         first = ray.get_runtime_context().current_actor
         self._others = [
-            learner_hosts.start(learner_hosts.OtherHost, config, place, index)(
-                config, index, first
-            )
+            learner_hosts.start(
+                learner_hosts.OtherHost, config, placement, index
+            )(config, index, first)
             for index in range(1, self._count)
         ]
 
@@ -77,7 +77,7 @@ class LearnerActor:
 
 
 def object_store_bytes(config: Config) -> int:
-    """Room for every unroll in flight twice over, parameters, and slack."""
+    """Every unroll in flight twice over, parameters, and slack."""
     step = 210 * 160 * 3 if config.environment.protocol == "bmg" else 84 * 84
     unroll = (
         config.actors.trajectories * (config.learner.unroll_length + 4) * step
@@ -90,21 +90,25 @@ def bundles(config: Config) -> list[learner_hosts.Bundle]:
     """What a run reserves: each learner host's share, each actor's, and
     evaluation's."""
     players = config.actors.count + (config.evaluation_frames > 0)
-    return learner_hosts.filled(
+    return learner_hosts.without_zeros(
         [learner_hosts.bundle(config)] * config.learner.hosts
         + [{"CPU": config.actors.cpus}] * players
     )
 
 
-def start_learner(config: Config, place: PlacementGroup | None = None) -> Any:
+def start_learner(
+    config: Config, placement: PlacementGroup | None = None
+) -> Any:
     """Starts the run's learner, and with it the run's actors when it runs.
 
     Args:
       config: of the run.
-      place: holds `bundles(config)`, the learner's hosts first, or the hosts
-        alone. None lets Ray choose.
+      placement: holds `bundles(config)`, the learner's hosts first, or the
+        hosts alone. None lets Ray choose.
     """
-    return learner_hosts.start(LearnerActor, config, place, 0)(config, place)
+    return learner_hosts.start(LearnerActor, config, placement, 0)(
+        config, placement
+    )
 
 
 def result_of(running: ray.ObjectRef) -> Result:

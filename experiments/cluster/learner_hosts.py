@@ -1,4 +1,4 @@
-"""The learner hosts of a run as Ray actors, which live and end together."""
+"""The learner hosts of a run as Ray actors, which end together."""
 
 import dataclasses
 import socket
@@ -16,8 +16,8 @@ from learner.config import Config, ConfigError
 from learner.record.progress import HostLostError, Result, RunError
 
 Bundle = dict[str, float]
-# A host that loses another fails too, and may be heard first.
-_HEAR_SECONDS = 5.0
+# A host that loses another fails too, and its error may come first.
+_GRACE_SECONDS = 5.0
 
 
 class OtherHost:
@@ -36,7 +36,7 @@ class OtherHost:
         )
 
     def started(self) -> None:
-        """Returns once the host has a place."""
+        """Returns once the host's process has started."""
 
     def run(self, address: str) -> None:
         from learner.multihost import join
@@ -97,15 +97,17 @@ def bundle(config: Config) -> Bundle:
 
 
 def reserve(config: Config) -> PlacementGroup | None:
-    """Room for all hosts or for none, on nodes of their own where there are
+    """Resources for all hosts or for none, on nodes of their own if there are
     as many; a single host needs no reservation."""
     hosts = config.learner.hosts
     if hosts == 1:
         return None
-    return placement_group(filled([bundle(config)] * hosts), strategy="SPREAD")
+    return placement_group(
+        without_zeros([bundle(config)] * hosts), strategy="SPREAD"
+    )
 
 
-def filled(bundles: Sequence[Bundle]) -> list[Bundle]:
+def without_zeros(bundles: Sequence[Bundle]) -> list[Bundle]:
     """Without what is not asked for; Ray has no empty bundles."""
     return [
         {name: amount for name, amount in wanted.items() if amount}
@@ -115,24 +117,24 @@ def filled(bundles: Sequence[Bundle]) -> list[Bundle]:
 
 
 def start(
-    kind: type, config: Config, place: PlacementGroup | None, index: int
+    kind: type, config: Config, placement: PlacementGroup | None, index: int
 ) -> Callable[..., Any]:
     """Starts a host's actor: a function of its arguments.
 
     Args:
       kind: its class.
       config: of the run.
-      place: holds a bundle for each host; the actors of a host go into it too
-        where it has more. None lets Ray choose.
+      placement: holds a bundle for each host; the actors of a host go into it
+        too where it has more. None lets Ray choose.
       index: of the host.
     """
     strategy: Any = "DEFAULT"
-    if place is not None:
+    if placement is not None:
         strategy = PlacementGroupSchedulingStrategy(
-            place,
+            placement,
             placement_group_bundle_index=index,
             placement_group_capture_child_tasks=(
-                place.bundle_count > config.learner.hosts
+                placement.bundle_count > config.learner.hosts
             ),
         )
     remote: Any = ray.remote(kind).options(
@@ -165,14 +167,14 @@ def run_together(
       HostLostError: if another host's process died.
       RunError: what ended a host; another exception where it is our mistake.
     """
-    mine: futures.Future[Result] = futures.Future()
-    threading.Thread(target=_settle, args=(mine, work), daemon=True).start()
-    every = [mine, *[ref.future() for ref in others]]
+    first: futures.Future[Result] = futures.Future()
+    threading.Thread(target=_settle, args=(first, work), daemon=True).start()
+    every = [first, *[ref.future() for ref in others]]
     futures.wait(every, return_when=futures.FIRST_EXCEPTION)
     if any(map(_failure, every)):
-        futures.wait(every, timeout=_HEAR_SECONDS)
+        futures.wait(every, timeout=_GRACE_SECONDS)
         raise _cause([_failure(run) for run in every])
-    return mine.result()
+    return first.result()
 
 
 def free_address() -> str:
@@ -186,7 +188,7 @@ def free_address() -> str:
 def _settle(future: futures.Future, work: Callable[[], Any]) -> None:
     try:
         future.set_result(work())
-    except BaseException as error:  # raised again by whoever waits
+    except BaseException as error:  # raised again by `result`
         future.set_exception(error)
 
 

@@ -9,12 +9,12 @@ from actors.custom import is_custom
 from learner.config import ConfigError
 
 
-def allow(task: str, words: Iterable[str]) -> None:
+def permit_import(task: str, arguments: Iterable[str]) -> None:
     """Lets a task `package.module:make` be imported, from the folder here too.
 
     Args:
-      task: of the configuration; EnvPool's need no leave.
-      words: of the command line.
+      task: of the configuration; EnvPool's need no permission.
+      arguments: of the command line.
 
     Raises:
       ConfigError: if the command line does not name the task: a configuration
@@ -22,7 +22,7 @@ def allow(task: str, words: Iterable[str]) -> None:
     """
     if not is_custom(task):
         return
-    if task not in {word.removeprefix("--task=") for word in words}:
+    if task not in {argument.removeprefix("--task=") for argument in arguments}:
         raise ConfigError(
             f"task = {task!r} is code to import, which the command line has to "
             f"name: if you trust it, add --task {task}"
@@ -31,6 +31,6 @@ def allow(task: str, words: Iterable[str]) -> None:
     sys.path.append(os.getcwd())
 
 
-def flag(task: str) -> str:
+def task_flag(task: str) -> str:
     """What a command that goes on with a run of `task` has to add."""
     return f" --task {shlex.quote(task)}" if is_custom(task) else ""

@@ -1,4 +1,4 @@
-"""What travels to a cluster with a run: its code, and nothing else."""
+"""The working directory of a run on a cluster: its code, and nothing else."""
 
 import contextlib
 import pathlib
@@ -14,7 +14,7 @@ _SUFFIXES = (".py", ".csv")
 
 
 @contextlib.contextmanager
-def packed(task: str = "") -> Iterator[pathlib.Path]:
+def create(task: str = "") -> Iterator[pathlib.Path]:
     """A folder with our packages, for Ray's `working_dir`; gone afterwards.
 
     Wherever we are installed, nothing else of that place comes along: no
@@ -26,16 +26,17 @@ def packed(task: str = "") -> Iterator[pathlib.Path]:
     """
     with tempfile.TemporaryDirectory(prefix="bmg-code-") as name:
         folder = pathlib.Path(name)
-        for place in [*(_ROOT / name for name in _PACKAGES), *_own(task)]:
-            for path in [place, *place.rglob("*")]:
+        sources = [_ROOT / name for name in _PACKAGES] + _task_sources(task)
+        for source in sources:
+            for path in [source, *source.rglob("*")]:
                 if path.suffix in _SUFFIXES:
-                    copy = folder / path.relative_to(place.parent)
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, copy)
+                    target = folder / path.relative_to(source.parent)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
         yield folder
 
 
-def _own(task: str) -> list[pathlib.Path]:
+def _task_sources(task: str) -> list[pathlib.Path]:
     """Where the outermost package of a task, or its only file, lies here."""
     if not is_custom(task):
         return []

@@ -62,7 +62,7 @@ def parse(
     first.add_argument("--config", type=pathlib.Path)
     chosen, rest = first.parse_known_args(arguments)
     base = choose(presets, chosen.preset)
-    old = [name for word in rest if (name := _old_name(word))]
+    old = [name for argument in rest if (name := _old_name(argument))]
     if chosen.config:
         what = f"--config {chosen.config}"
         fields = config_file.read_mapping(chosen.config, what)
@@ -73,7 +73,7 @@ def parse(
             print(config_file.renaming(name), file=sys.stderr)
     return tyro.cli(
         type(base),
-        args=[_renamed(word) for word in rest],
+        args=[_renamed(argument) for argument in rest],
         default=base,
         prog=command,
         description=(
@@ -85,12 +85,15 @@ def parse(
     )
 
 
-def _old_name(word: str) -> str:
+def _old_name(argument: str) -> str:
     """The setting that a flag names, where it has another name today."""
-    name = word.partition("=")[0].removeprefix("--").replace("_", "-")
-    return name if word.startswith("--") and name in config_file.RENAMED else ""
+    name = argument.partition("=")[0].removeprefix("--").replace("_", "-")
+    is_old = argument.startswith("--") and name in config_file.RENAMED
+    return name if is_old else ""
 
 
-def _renamed(word: str) -> str:
-    name = _old_name(word)
-    return word.replace(name, config_file.RENAMED[name]) if name else word
+def _renamed(argument: str) -> str:
+    name = _old_name(argument)
+    if not name:
+        return argument
+    return argument.replace(name, config_file.RENAMED[name])

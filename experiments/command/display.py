@@ -41,13 +41,13 @@ class LiveDisplay:
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False)
         self._live.start()
-        self._told = 0
+        self._printed = 0
 
     def show(self, progress: Progress) -> None:
         """Draws the newest state; messages scroll above."""
-        for message in progress.messages[self._told :]:
+        for message in progress.messages[self._printed :]:
             self._live.console.print(f"[yellow]{message}[/]")
-        self._told = len(progress.messages)
+        self._printed = len(progress.messages)
         self._live.update(_panel(self._config, progress), refresh=True)
 
     def close(self) -> None:
@@ -63,17 +63,19 @@ class PlainDisplay:
         self._last = 0.0
         self._frames = 0
         self._phase = ""
-        self._told = 0
+        self._printed = 0
 
     def show(self, progress: Progress) -> None:
         """Prints a line if one is due."""
-        for message in progress.messages[self._told :]:
+        for message in progress.messages[self._printed :]:
             print(message, flush=True)
-        self._told = len(progress.messages)
+        self._printed = len(progress.messages)
         changed = progress.phase != self._phase
         due = time.monotonic() - self._last >= _PLAIN_SECONDS
-        news = progress.frames > self._frames and progress.frames_per_second
-        if news and (due or changed):
+        advanced = (
+            progress.frames > self._frames and progress.frames_per_second > 0
+        )
+        if advanced and (due or changed):
             print(plain_line(progress), flush=True)
             self._last, self._frames = time.monotonic(), progress.frames
         if changed and progress.phase != "training":

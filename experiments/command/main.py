@@ -115,7 +115,7 @@ def train(arguments: list[str]) -> int:
     """`bmg train`."""
     config = parse_train([a for a in arguments if a != "--submit"])
     check(config)
-    user_code.allow(config.task, arguments)
+    user_code.permit_import(config.task, arguments)
     from actors import environment, protocols
 
     try:

@@ -14,11 +14,11 @@ from learner.record.progress import Progress
 _LOWEST = 19  # of Linux's priorities
 
 
-class Pages:
+class PageDisplay:
     """A display that starts `bmg page` now and then, never two at once.
 
     Where the run's folder is not on this machine, or nothing was measured yet,
-    there is no page. What goes wrong is told once.
+    there is no page. A failure is printed once.
 
     Args:
       display: shows all else.
@@ -43,8 +43,8 @@ class Pages:
         self._seconds = 60.0 * minutes
         self._command = [*command, "page", folder]
         self._process: subprocess.Popen[bytes] | None = None
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
-        self._told = False
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._failed = False
         self._last = time.monotonic()
 
     def show(self, progress: Progress) -> None:
@@ -53,8 +53,8 @@ class Pages:
         if self._process and self._process.poll() is not None:
             self._end(self._process.returncode)
         due = time.monotonic() - self._last >= self._seconds > 0
-        there = (self._folder / "metrics.jsonl").exists()
-        if due and there and not self._process:
+        measured = (self._folder / "metrics.jsonl").exists()
+        if due and measured and not self._process:
             self._begin()
 
     def close(self) -> None:
@@ -67,26 +67,26 @@ class Pages:
             # Where `bmg page` writes, before it is the page.
             half = self._folder / f"page.html.{self._process.pid}.new"
             half.unlink(missing_ok=True)
-        self._said.close()
+        self._errors.close()
 
     def _begin(self) -> None:
         self._last = time.monotonic()
-        self._said.seek(0)
-        self._said.truncate()
+        self._errors.seek(0)
+        self._errors.truncate()
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=self._said,
+            stderr=self._errors,
             process_group=0,  # Ctrl-C is for the run alone
         )
         os.setpriority(os.PRIO_PROCESS, self._process.pid, _LOWEST)
 
     def _end(self, code: int) -> None:
         self._process = None
-        if code and not self._told:
-            self._told = True
-            self._said.seek(0)
-            lines = self._said.read().decode(errors="replace").split("\n")
+        if code and not self._failed:
+            self._failed = True
+            self._errors.seek(0)
+            lines = self._errors.read().decode(errors="replace").split("\n")
             reason = next((x for x in reversed(lines) if x.strip()), code)
             print(f"no page of {self._folder}: {reason}", flush=True)

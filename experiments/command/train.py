@@ -25,7 +25,7 @@ from experiments.cluster.learner_actor import (
     start_learner,
 )
 from experiments.command.display import Display, make_display, returns_table
-from experiments.command.page_process import Pages
+from experiments.command.page_process import PageDisplay
 from experiments.command.signals import stop_on_signals
 from learner.config import Config
 from learner.record.counted import counted
@@ -40,9 +40,11 @@ def train(config: Config) -> int:
     """Trains, and reports; returns the exit code."""
     check_installed(config.writers)
     stop = threading.Event()
-    display = Pages(make_display(config), config.folder, config.page_minutes)
+    display = PageDisplay(
+        make_display(config), config.folder, config.page_minutes
+    )
     try:
-        start = _train_here if config.actors.in_process else _train_on_ray
+        start = _train_in_process if config.actors.in_process else _train_on_ray
         result = start(config, display, stop)
     finally:
         display.close()
@@ -53,7 +55,7 @@ def train(config: Config) -> int:
 # -- In this process --------------------------------------------------------
 
 
-def _train_here(
+def _train_in_process(
     config: Config, display: Display, stop: threading.Event
 ) -> Result:
     """Everything in one process, in a fixed order."""
@@ -105,12 +107,14 @@ def _train_on_ray(
     config = dataclasses.replace(config, out=absolute(config.folder))
     stop_on_signals(stop)  # after Ray has set a handler of its own
     try:
-        joined = connection.find(config.address)
-        capacity.check(config, config.actors.patience if joined else 0.0)
-        place = learner_hosts.reserve(config)
+        joined = connection.resolve_address(config.address)
+        capacity.wait_for_capacity(
+            config, config.actors.patience if joined else 0.0
+        )
+        placement = learner_hosts.reserve(config)
         restarts = 0
         while True:
-            learner = start_learner(config, place)
+            learner = start_learner(config, placement)
             try:
                 return _watch(config, learner, display, stop)
             except (ray.exceptions.RayActorError, HostLostError) as error:
@@ -120,7 +124,7 @@ def _train_on_ray(
                     raise RunError(
                         f"the learner died {counted(restarts, 'time')}: "
                         f"{error}\ngo on from its last checkpoint with\n"
-                        f"{_again(config, config.folder)}"
+                        f"{_resume_command(config, config.folder)}"
                     ) from error
                 print(
                     f"the learner died; starting it again ({restarts} of "
@@ -134,18 +138,18 @@ def _train_on_ray(
 def _watch(
     config: Config, learner: Any, display: Display, stop: threading.Event
 ) -> Result:
-    waiting = capacity.Waiting(config)
+    waiting = capacity.WaitReporter(config)
     running, asked = learner.run.remote(), learner.progress.remote()
     progress, stopped = Progress(), False
     while True:
         ready, _ = ray.wait([running], timeout=_POLL_SECONDS)
         if ready:
-            asked = learner.progress.remote()  # with what it said last
-        # A learner that has no place yet does not answer.
+            asked = learner.progress.remote()  # with its last messages
+        # A learner that waits for resources does not answer.
         if ready or ray.wait([asked], timeout=0)[0]:
             progress = ray.get(asked)
             asked = learner.progress.remote()
-        display.show(waiting.told(progress))
+        display.show(waiting.add_message(progress))
         if ready:
             return result_of(running)
         if stop.is_set() and not stopped:
@@ -162,10 +166,10 @@ def _report(config: Config, result: Result) -> None:
         _draw(config, result, console)
     console.print(f"run     {result.folder}", soft_wrap=True)
     if not result.finished:
-        # No figures: who sent the signal may not wait for them.
+        # No figures: the sender of the signal may not wait for them.
         console.print(
             f"saved at {result.frames:,} frames; go on with\n"
-            f"{_again(config, result.folder)}\n"
+            f"{_resume_command(config, result.folder)}\n"
             f"see it with\n  bmg page {result.folder}",
             soft_wrap=True,
         )
@@ -189,7 +193,7 @@ def _draw(config: Config, result: Result, console: Console) -> None:
         console.print(f"curve   {curve}\npage    {page}", soft_wrap=True)
 
 
-def _again(config: Config, folder: str) -> str:
+def _resume_command(config: Config, folder: str) -> str:
     """The command that goes on with a run."""
-    more = user_code.flag(config.task)
+    more = user_code.task_flag(config.task)
     return f"  bmg train --config {folder}/config.yaml{more}"

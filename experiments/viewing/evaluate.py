@@ -10,7 +10,7 @@ from rich.console import Console
 
 from experiments.atari57.reference_scores import game_of, human_normalised
 from experiments.command.display import returns_table
-from experiments.viewing import trained_run
+from experiments.viewing import trained_config
 from learner.config import Config, ConfigError, EnvironmentConfig
 from learner.record import evaluations
 from learner.record.evaluations import Played
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     if options.episodes < 1:
         raise ConfigError(f"episodes = {options.episodes}: must be at least 1")
     folder = pathlib.Path(options.run)
-    config = trained_run.here(folder, options.task)
+    config = trained_config.load_config(folder, options.task)
     rules = EnvironmentConfig(_environment(config, options.protocol))
     config = dataclasses.replace(config, environment=rules)
     from learner.build_acting import play_games

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from experiments.viewing.curve import running_mean
-from experiments.viewing.run_record import Record
+from experiments.viewing.run_record import RunRecord
 from learner.record.metrics import acting_hyperparams
 
 matplotlib.use("Agg")
@@ -14,10 +14,10 @@ matplotlib.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_POINTS = 1_000  # more are not told apart
+_POINTS = 1_000  # more cannot be distinguished
 
 
-def returns(runs: Sequence[Record], names: Sequence[str]) -> Figure:
+def returns(runs: Sequence[RunRecord], names: Sequence[str]) -> Figure:
     """Means of the last 100 games of each run; of one run, each game too."""
     figure, axis = _axes("episode return (mean of 100)")
     for run, name in zip(runs, names, strict=True):
@@ -35,7 +35,7 @@ def returns(runs: Sequence[Record], names: Sequence[str]) -> Figure:
     return figure
 
 
-def tuned(run: Record) -> Figure:
+def tuned(run: RunRecord) -> Figure:
     """What the acting head's self-tuned hyper-parameters were."""
     values = acting_hyperparams(run.lines)
     frames = np.array([line["frames"] for line in run.lines])
@@ -51,7 +51,7 @@ def tuned(run: Record) -> Figure:
     return figure
 
 
-def of_lines(run: Record, label: str, names: Sequence[str]) -> Figure:
+def of_lines(run: RunRecord, label: str, names: Sequence[str]) -> Figure:
     """Some metrics of a run in one figure."""
     figure, axis = _axes(label)
     frames = np.array([line["frames"] for line in run.lines])

@@ -18,7 +18,7 @@ th, td { padding: .2em .7em; text-align: right; border-bottom: 1px solid #ddd;
 th:first-child, td:first-child { text-align: left }
 th { cursor: pointer; position: sticky; top: 0; background: #fff }
 th::after { content: " \\2195"; color: #bbb }
-img { max-width: 100% } .note { color: #555 } .apart { color: #a40 }
+img { max-width: 100% } .note { color: #555 } .left-out { color: #a40 }
 """
 # Sorts a table by the column that is clicked, numbers as numbers.
 _SCRIPT = """
@@ -63,33 +63,34 @@ class Film(NamedTuple):
     source: str
 
 
-Part = Table | Drawing | Film
+Section = Table | Drawing | Film
 
 
-def write(
+def render(
     title: str,
-    said: Iterable[str],
-    apart: Sequence[str],
-    parts: Iterable[Part],
+    summary: Iterable[str],
+    left_out: Sequence[str],
+    sections: Iterable[Section],
 ) -> str:
     """The page's HTML; all text is escaped.
 
     Args:
       title: of the page.
-      said: paragraphs at its top.
-      apart: what the report leaves out, and why.
-      parts: in their order.
+      summary: paragraphs at its top.
+      left_out: what the report leaves out, and why.
+      sections: in their order.
     """
     body = [f"<h1>{html.escape(title)}</h1>"]
-    body += [f"<p>{html.escape(text)}</p>" for text in said]
-    if apart:
-        items = "".join(f"<li>{html.escape(text)}</li>" for text in apart)
+    body += [f"<p>{html.escape(text)}</p>" for text in summary]
+    if left_out:
+        items = "".join(f"<li>{html.escape(text)}</li>" for text in left_out)
         body.append(
-            f"<details class=apart open><summary>Left out: {len(apart)}"
+            f"<details class=left-out open><summary>Left out: {len(left_out)}"
             f"</summary><ul>{items}</ul></details>"
         )
-    for part in parts:
-        body.append(f"<h2>{html.escape(part.title)}</h2>{_shown(part)}")
+    for section in sections:
+        heading = f"<h2>{html.escape(section.title)}</h2>"
+        body.append(heading + _render_section(section))
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
@@ -97,12 +98,12 @@ def write(
     )
 
 
-def _shown(part: Part) -> str:
-    if isinstance(part, Table):
-        return _table(part)
-    if isinstance(part, Drawing):
-        return _drawing(part)
-    return _image(part.title, part.source)
+def _render_section(section: Section) -> str:
+    if isinstance(section, Table):
+        return _table(section)
+    if isinstance(section, Drawing):
+        return _drawing(section)
+    return _image(section.title, section.source)
 
 
 def _table(table: Table) -> str:
@@ -118,9 +119,9 @@ def _table(table: Table) -> str:
 
 
 def _drawing(drawing: Drawing) -> str:
-    held = io.BytesIO()
-    drawing.figure.savefig(held, format="png", dpi=110)
-    data = base64.b64encode(held.getvalue()).decode()
+    png = io.BytesIO()
+    drawing.figure.savefig(png, format="png", dpi=110)
+    data = base64.b64encode(png.getvalue()).decode()
     return _image(drawing.title, f"data:image/png;base64,{data}")
 
 

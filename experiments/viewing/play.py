@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
-from experiments.viewing import trained_run
+from experiments.viewing import trained_config
 from learner.config import ConfigError
 
 _KINDS = (".gif", ".mp4")
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     folder = pathlib.Path(options.run)
     out = pathlib.Path(options.out or folder / "play.gif")
     _check(out)
-    config = trained_run.here(folder, options.task)
+    config = trained_config.load_config(folder, options.task)
     import jax
 
     from actors.environment import Environment, spec

@@ -14,7 +14,7 @@ import tyro
 from rich.console import Console
 
 from experiments.viewing import figures, page, run_record
-from experiments.viewing.run_record import Record
+from experiments.viewing.run_record import RunRecord
 from learner.record import config_file, evaluations
 
 _FILM = "play.gif"  # what `bmg play` leaves in a run's folder
@@ -55,7 +55,7 @@ def parse(arguments: list[str]) -> PageConfig:
     )
 
 
-def write(run: Record, out: pathlib.Path) -> pathlib.Path:
+def write(run: RunRecord, out: pathlib.Path) -> pathlib.Path:
     """Writes the page; a reader sees the old one or the new one.
 
     Another process may be writing it too, into a file of its own.
@@ -65,7 +65,7 @@ def write(run: Record, out: pathlib.Path) -> pathlib.Path:
     return fresh.replace(out)
 
 
-def text(run: Record) -> str:
+def text(run: RunRecord) -> str:
     """The page's HTML."""
     config = run.config
     returns = "no game has ended yet"
@@ -73,16 +73,16 @@ def text(run: Record) -> str:
         returns = f"mean return of the last 100 games {run.mean_return:.2f}"
     if run.of_human is not None:
         returns += f", {run.of_human:.1%} of human"
-    said = [
+    summary = [
         f"{config.algorithm}, seed {config.seed}: {run.state} at "
         f"{run.frames:,} of {config.frames:,} frames; {returns}.",
         str(run.folder.resolve()),
     ]
     title = f"{config.task}, {config.algorithm}"
-    return page.write(title, said, run.damage, _parts(run))
+    return page.render(title, summary, run.damage, _sections(run))
 
 
-def _parts(run: Record) -> Iterator[page.Part]:
+def _sections(run: RunRecord) -> Iterator[page.Section]:
     film = run.folder / _FILM
     if film.exists() and film.stat().st_size <= _MOST:
         data = base64.b64encode(film.read_bytes()).decode()
@@ -103,10 +103,14 @@ def _parts(run: Record) -> Iterator[page.Part]:
             for name, value in config_file.flat(run.config).items()
         ),
     )
-    yield page.Table("Versions, of who writes this page", ("what", "is"), _is())
+    yield page.Table(
+        "Versions, where this page was written",
+        ("package", "version"),
+        _versions(),
+    )
 
 
-def _drawings(run: Record) -> Iterator[page.Drawing]:
+def _drawings(run: RunRecord) -> Iterator[page.Drawing]:
     if any(name.startswith("hyperparams/") for name in run.lines[0]):
         yield page.Drawing("Self-tuned hyper-parameters", figures.tuned(run))
     for title, label, names in (
@@ -119,13 +123,13 @@ def _drawings(run: Record) -> Iterator[page.Drawing]:
         ("Distance to the bootstrap", "l2 norm", ["bootstrap/distance"]),
         ("Gradient", "norm", ["inner/gradient_norm"]),
     ):
-        there = [name for name in names if name in run.lines[-1]]
-        if there:
-            drawn = figures.of_lines(run, label, there)
-            yield page.Drawing(title, drawn)
+        present = [name for name in names if name in run.lines[-1]]
+        if present:
+            figure = figures.of_lines(run, label, present)
+            yield page.Drawing(title, figure)
 
 
-def _faults(run: Record) -> page.Table:
+def _faults(run: RunRecord) -> page.Table:
     last = run.lines[-1]
     rows = [
         ("actors that play", f"{last.get('actors', '–')}"),
@@ -163,6 +167,6 @@ def _evaluations(played: list[evaluations.Played]) -> page.Table:
     return page.Table("Games of fixed policies", columns, rows)
 
 
-def _is() -> list[tuple[str, str]]:
+def _versions() -> list[tuple[str, str]]:
     packages = [(name, importlib.metadata.version(name)) for name in _PACKAGES]
     return [("Python", platform.python_version()), *packages]

@@ -1,4 +1,4 @@
-"""What a run's folder says of it."""
+"""A run as its folder records it."""
 
 import pathlib
 import statistics
@@ -12,10 +12,10 @@ from learner.record import config_file, lock
 from learner.record.metrics import read_episodes, read_lines
 
 _LAST = 100  # episodes
-_LINES = 1_000  # of metrics: more are not told apart in any figure
+_LINES = 1_000  # of metrics: more cannot be distinguished in any figure
 
 
-class Record(NamedTuple):
+class RunRecord(NamedTuple):
     """A run as its files have it."""
 
     folder: pathlib.Path
@@ -80,7 +80,7 @@ def config_of(folder: pathlib.Path) -> Config:
     return config_file.load(folder / "config.yaml", Config())
 
 
-def read(folder: pathlib.Path) -> Record:
+def read(folder: pathlib.Path) -> RunRecord:
     """Reads a run; what is damaged is left out and named.
 
     Raises:
@@ -88,12 +88,12 @@ def read(folder: pathlib.Path) -> Record:
     """
     config = config_of(folder)
     damage: list[str] = []
-    tell: Callable[[str], None] = damage.append
-    return Record(
+    report: Callable[[str], None] = damage.append
+    return RunRecord(
         folder,
         config,
-        read_lines(folder / "metrics.jsonl", tell, most=_LINES),
-        read_episodes(folder / "episodes.csv", tell),
+        read_lines(folder / "metrics.jsonl", report, most=_LINES),
+        read_episodes(folder / "episodes.csv", report),
         damage,
     )
 
@@ -105,8 +105,8 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _near(folder: pathlib.Path) -> str:
-    here = folder if folder.is_dir() else folder.parent
-    found = find(here) if here.is_dir() else []
+    parent = folder if folder.is_dir() else folder.parent
+    found = find(parent) if parent.is_dir() else []
     if not found:
         return ""
     names = ", ".join(str(path) for path in found[:5])

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.viewing import run_record
-from experiments.viewing.run_record import Record
+from experiments.viewing.run_record import RunRecord
 from learner.config import ConfigError
 
 
@@ -76,7 +76,7 @@ def _table(folder: pathlib.Path) -> Table:
     return table
 
 
-def _cells(run: Record) -> list[str]:
+def _cells(run: RunRecord) -> list[str]:
     return [
         f"{run.config.task} {run.config.algorithm}",
         run.state,

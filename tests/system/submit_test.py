@@ -11,7 +11,7 @@ import sys
 import psutil
 import pytest
 
-from experiments.cluster import connection, jobs
+from experiments.cluster import connection, job_client, jobs
 from experiments.command import main
 from learner.config import ConfigError
 
@@ -40,18 +40,18 @@ def ray(*arguments, environment=None):
 @pytest.fixture
 def head(tmp_path_factory, monkeypatch):
     """`(Ray's address, the dashboard's)` of a head with a token of its own."""
-    place = tmp_path_factory.mktemp("r")
-    token = place / "token"
+    folder = tmp_path_factory.mktemp("r")
+    token = folder / "token"
     token.write_text("0123456789abcdef0123456789abcdef")
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
-    here = pathlib.Path(sys.executable).parent
-    monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
+    scripts = pathlib.Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{scripts}:{os.environ['PATH']}")
     gcs, dashboard = free_port(), free_port()
     ray(
-        *("start", "--head", "--port", gcs, "--temp-dir", place),
+        *("start", "--head", "--port", gcs, "--temp-dir", folder),
         *("--num-cpus", 2, "--object-store-memory", 100 * 2**20),
         *("--dashboard-host", "127.0.0.1", "--dashboard-port", dashboard),
         *("--dashboard-agent-listen-port", free_port()),
@@ -60,7 +60,7 @@ def head(tmp_path_factory, monkeypatch):
     yield f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}"
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any(str(place) in word for word in process.cmdline()):
+            if any(str(folder) in argument for argument in process.cmdline()):
                 process.kill()
 
 
@@ -82,10 +82,10 @@ def test_a_run_is_handed_over_followed_and_stopped(
     lines = folder / "metrics.jsonl"
     eventually(lambda: lines.exists() and lines.read_text().count("\n") > 3)
 
-    told = bmg("status", *at)
-    assert told.wait(60) == 0
-    assert job in told.text()
-    assert "running" in told.text()
+    status = bmg("status", *at)
+    assert status.wait(60) == 0
+    assert job in status.text()
+    assert "running" in status.text()
     logs = bmg("logs", job, *at)
     assert logs.wait(60) == 0
     assert "compiling the meta-step" in logs.text()
@@ -116,12 +116,12 @@ def test_what_a_cluster_refuses_is_one_line_and_no_hang(bmg, head, monkeypatch):
 
     train = ("train", "--preset", "catch", "--address", address)
     train = (*train, "--actors.patience", 1)
-    said = refused(*train, "--learner.gpus", 1)
-    assert "learner.gpus = 1" in said
-    assert "has 0" in said
-    said = refused(*train, "--actors.count", 9, "--actors.min", 5)
-    assert "actors.min = 5" in said
-    assert "--actors.min 1" in said
+    message = refused(*train, "--learner.gpus", 1)
+    assert "learner.gpus = 1" in message
+    assert "has 0" in message
+    message = refused(*train, "--actors.count", 9, "--actors.min", 5)
+    assert "actors.min = 5" in message
+    assert "--actors.min 1" in message
     assert "nosuchjob" in refused("stop", "nosuchjob", "--address", dashboard)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 32)
     assert "does not take our token" in refused(*train)
@@ -132,52 +132,52 @@ def test_what_a_cluster_refuses_is_one_line_and_no_hang(bmg, head, monkeypatch):
 
 def test_nothing_listens_or_it_is_not_ray():
     with pytest.raises(ConfigError, match="nothing answers there"):
-        connection.reach(f"127.0.0.1:{free_port()}")
+        connection.try_connect(f"127.0.0.1:{free_port()}")
     with pytest.raises(ConfigError, match="nothing answers there"):
-        connection.reach("no-such-host.invalid:6379")
+        connection.try_connect("no-such-host.invalid:6379")
 
 
 @pytest.mark.slow
-def test_a_server_that_says_nothing_is_given_up():
+def test_a_silent_server_is_given_up():
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ConfigError, match="no Ray cluster"):
-            connection.reach(address)
+            connection.try_connect(address)
 
 
 def test_versions_that_differ_are_both_named(monkeypatch):
-    said = (
+    message = (
         "RuntimeError: Version mismatch: The cluster was started with:\n"
         "    Ray: 2.59.0\n    Python: 3.12.1\n"
         "This process on Ray Client was started with:\n"
         "    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
-    answer = subprocess.CompletedProcess([], 1, "", said)
-    monkeypatch.setattr(connection, "knock", lambda address: None)
+    answer = subprocess.CompletedProcess([], 1, "", message)
+    monkeypatch.setattr(connection, "check_listening", lambda address: None)
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: answer)
     with pytest.raises(ConfigError) as refused:
-        connection.reach("head:6379")
+        connection.try_connect("head:6379")
     assert "the cluster has Ray 2.59.0 and Python 3.12.1" in str(refused.value)
     assert "here are Ray 2.60.0 and Python 3.11.7" in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--out", "runs/x"], "absolute folder"),
         (["--out", "/runs/x"], "which cluster?"),
     ],
 )
 def test_a_job_needs_a_cluster_and_a_folder_that_stays(
-    capsys, monkeypatch, arguments, said
+    capsys, monkeypatch, arguments, message
 ):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(SystemExit) as ended:
         main.main(["train", "--preset", "catch", "--submit", *arguments])
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_without_rays_dashboard_its_extra_is_named(monkeypatch):
@@ -186,7 +186,7 @@ def test_without_rays_dashboard_its_extra_is_named(monkeypatch):
     def missing(address):
         raise RuntimeError("The Ray jobs CLI require the ray[default] install")
 
-    monkeypatch.setattr(jobs, "_answer", lambda address: None)
+    monkeypatch.setattr(job_client, "_check_http", lambda address: None)
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "")
     monkeypatch.setattr(api, "JobSubmissionClient", missing)
     with pytest.raises(ConfigError, match=r"\.\[cluster\]"):

@@ -88,7 +88,7 @@ def test_bad_input_is_one_line(
 
 def test_pages_escape_what_they_show():
     table = page.Table("<t>", ["<c>"], [["<d>"]], "<n>")
-    html = page.write("<p>", ["<s>"], ["<a>"], [table])
+    html = page.render("<p>", ["<s>"], ["<a>"], [table])
     for letter in "tcdnpsa":
         assert f"&lt;{letter}&gt;" in html
         assert not re.search(f"<{letter}>.*&lt;{letter}&gt;", html)

@@ -1,4 +1,4 @@
-"""What a cluster has room for, by counting."""
+"""What fits on a cluster, by counting."""
 
 import dataclasses
 import itertools
@@ -22,10 +22,10 @@ def config(count, *, each=1.0, least=0, **learner):
 def by_trying(asked, nodes):
     """The most actors over every way to place the learner, one by one."""
     best = -1
-    for place in range(len(nodes)):
+    for host in range(len(nodes)):
         left = [node.cpus for node in nodes]
-        left[place] -= asked.learner.cpus
-        if left[place] < 0 or nodes[place].gpus < asked.learner.gpus:
+        left[host] -= asked.learner.cpus
+        if left[host] < 0 or nodes[host].gpus < asked.learner.gpus:
             continue
         placed = 0
         for at in itertools.chain.from_iterable(
@@ -50,18 +50,18 @@ def by_trying(asked, nodes):
         (Node(0), Node(2, gpus=2), Node(2)),
     ],
 )
-def test_places_are_those_found_by_trying(nodes, learner, cpus):
+def test_actors_that_fit_are_those_found_by_trying(nodes, learner, cpus):
     asked = config(1, each=cpus, **learner)
-    assert capacity.places(asked, nodes) == by_trying(asked, nodes)
+    assert capacity.max_actors(asked, nodes) == by_trying(asked, nodes)
 
 
 @pytest.mark.parametrize(
-    ("asked", "nodes", "said"),
+    ("asked", "nodes", "expected"),
     [
         (config(4), [Node(2), Node(2)], ["actors.count = 4", "5 cores",
          "has 4 on 2 nodes", "--actors.count 3"]),
         (config(9, least=4), [Node(4)], ["actors.min = 4", "--actors.min 3"]),
-        # Room enough in all, and none for an actor of two cores anywhere.
+        # Cores enough in all, and no two for an actor of two cores anywhere.
         (config(1, each=2.0), [Node(1), Node(1), Node(1)], ["3 nodes",
          "add a node"]),
         (config(1, gpus=2), [Node(9, gpus=1), Node(9, gpus=1)],
@@ -70,10 +70,10 @@ def test_places_are_those_found_by_trying(nodes, learner, cpus):
         (config(1, gpus=1), [], ["learner.gpus = 1", "the best of 0 has 0"]),
     ],
 )  # fmt: skip
-def test_what_has_no_room_is_refused_with_what_would_have(asked, nodes, said):
+def test_what_does_not_fit_is_refused_with_what_would(asked, nodes, expected):
     with pytest.raises(ConfigError) as refused:
         capacity.check_nodes(asked, nodes)
-    for part in said:
+    for part in expected:
         assert part in str(refused.value)
 
 
@@ -86,25 +86,25 @@ def test_what_has_no_room_is_refused_with_what_would_have(asked, nodes, said):
         (config(5, each=0.0), [Node(1)]),
     ],
 )
-def test_what_has_room_is_not_refused(asked, nodes):
+def test_what_fits_is_not_refused(asked, nodes):
     capacity.check_nodes(asked, nodes)
 
 
-def test_every_learner_host_needs_a_place():
+def test_every_learner_host_needs_resources():
     asked = config(2, hosts=2, gpus=1.0)
     with pytest.raises(ConfigError, match=r"on learner.hosts = 2 needs 4"):
         capacity.check_nodes(asked, [Node(9, gpus=1), Node(9)])
     capacity.check_nodes(asked, [Node(2, gpus=1), Node(2, gpus=1)])
 
 
-def test_evaluation_beside_training_takes_a_place_too():
+def test_evaluation_beside_training_takes_resources_too():
     asked = dataclasses.replace(config(2), evaluation_frames=1_000)
     with pytest.raises(ConfigError, match="evaluation beside training"):
         capacity.check_nodes(asked, [Node(3)])
     capacity.check_nodes(asked, [Node(4)])
 
 
-def test_a_run_that_waits_says_for_what_once_in_a_while(monkeypatch):
+def test_a_run_that_waits_reports_for_what_once_in_a_while(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(capacity.ray, "cluster_resources", lambda: {"CPU": 4.0})
@@ -112,16 +112,16 @@ def test_a_run_that_waits_says_for_what_once_in_a_while(monkeypatch):
         capacity.ray, "available_resources", lambda: {"CPU": 1.0}
     )
     monkeypatch.setattr(capacity.ray, "nodes", lambda: [])
-    waiting = capacity.Waiting(config(6, least=3))
+    waiting = capacity.WaitReporter(config(6, least=3))
     playing = Progress(budget=9, actors=2, starting=4)
-    assert waiting.told(playing).messages == ()
+    assert waiting.add_message(playing).messages == ()
     now[0] += 30
-    [said] = waiting.told(playing).messages
-    assert "actors: 2 of 3 play, 4 start" in said
-    assert "1 of 4 CPUs free" in said
+    [message] = waiting.add_message(playing).messages
+    assert "actors: 2 of 3 play, 4 start" in message
+    assert "1 of 4 CPUs free" in message
     now[0] += 30
-    assert len(waiting.told(playing).messages) == 1
+    assert len(waiting.add_message(playing).messages) == 1
     now[0] += 60
-    assert "the learner" in waiting.told(Progress()).messages[-1]
+    assert "the learner" in waiting.add_message(Progress()).messages[-1]
     now[0] += 60
-    assert len(waiting.told(playing._replace(actors=3)).messages) == 2
+    assert len(waiting.add_message(playing._replace(actors=3)).messages) == 2

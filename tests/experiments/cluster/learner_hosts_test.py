@@ -1,4 +1,4 @@
-"""Learner hosts that end together, and what is told of the cause."""
+"""Learner hosts that end together, and the cause that is reported."""
 
 from concurrent import futures
 
@@ -36,7 +36,7 @@ def fail(error):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(learner_hosts, "_HEAR_SECONDS", 0.1)
+    monkeypatch.setattr(learner_hosts, "_GRACE_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("others", [0, 1, 3])
@@ -52,8 +52,8 @@ def test_a_dead_host_is_named_though_the_first_waits_for_it_for_ever():
         learner_hosts.run_together(waits, [Remote(hangs=True), died])
 
 
-def test_what_a_dead_host_did_to_the_others_is_not_told():
-    """Its sums fail on the others, and may be heard first."""
+def test_what_a_dead_host_did_to_the_others_is_not_reported():
+    """Its sums fail on the others, and may come first."""
     died = Remote(fails=ray.exceptions.RayActorError())
     broken = Remote(fails=remote_error(ValueError("connection closed")))
     with pytest.raises(HostLostError, match="learner host 3 of 3 died"):
@@ -62,7 +62,7 @@ def test_what_a_dead_host_did_to_the_others_is_not_told():
         )
 
 
-def test_what_is_meant_for_the_user_is_told():
+def test_what_is_meant_for_the_user_is_raised():
     ended = Remote(fails=remote_error(RunError("an actor failed 10 times")))
     with pytest.raises(RunError, match="an actor failed 10 times"):
         learner_hosts.run_together(lambda: fail(ValueError("closed")), [ended])

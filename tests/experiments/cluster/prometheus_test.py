@@ -34,9 +34,9 @@ def test_every_number_is_scraped_with_its_run():
         log_to_driver=False,
     )
     exporter = Exporter("runs/a")
-    told = {field: 3 + at for at, (_, field, _) in enumerate(GAUGES)}
-    exporter.show(Progress(**told)._replace(mean_return=None))
-    exporter.show(Progress(**told))
+    values = {field: 3 + at for at, (_, field, _) in enumerate(GAUGES)}
+    exporter.show(Progress(**values)._replace(mean_return=None))
+    exporter.show(Progress(**values))
     deadline = time.monotonic() + 60
     found = {}
     while len(found) < len(GAUGES):
@@ -49,4 +49,4 @@ def test_every_number_is_scraped_with_its_run():
             for name, value in re.findall(pattern, lines, re.MULTILINE)
         }
     ray.shutdown()
-    assert found == {name: told[field] for name, field, _ in GAUGES}
+    assert found == {name: values[field] for name, field, _ in GAUGES}

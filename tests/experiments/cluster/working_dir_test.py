@@ -1,4 +1,4 @@
-"""What travels to a cluster."""
+"""The working directory of a run on a cluster."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ from experiments.cluster import working_dir
 
 
 def test_the_code_that_travels_is_enough_and_no_more():
-    with working_dir.packed() as folder:
+    with working_dir.create() as folder:
         names = {path.name for path in folder.iterdir()}
         assert names == {"actors", "experiments", "learner", "meta"}
         suffixes = {p.suffix for p in folder.rglob("*") if p.is_file()}
@@ -18,7 +18,7 @@ def test_the_code_that_travels_is_enough_and_no_more():
         assert size < 2 * 2**20
         code = "import experiments.command.main as m; print(m.__file__)"
         # From there alone: without the repository on the path.
-        told = subprocess.run(
+        printed = subprocess.run(
             [sys.executable, "-P", "-c", code],
             cwd=folder,
             env=os.environ | {"PYTHONPATH": str(folder)},
@@ -26,7 +26,9 @@ def test_the_code_that_travels_is_enough_and_no_more():
             text=True,
             check=True,
         )
-        assert told.stdout.strip() == str(folder / "experiments" / "main.py")
+        assert printed.stdout.strip() == str(
+            folder / "experiments" / "command" / "main.py"
+        )
     assert not pathlib.Path(folder).exists()
 
 
@@ -37,9 +39,9 @@ def test_ones_own_code_travels_from_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def more(task):
-        with working_dir.packed(task) as folder:
+        with working_dir.create(task) as folder:
             files = {p.relative_to(folder) for p in folder.rglob("*.*")}
-        with working_dir.packed() as folder:
+        with working_dir.create() as folder:
             files -= {p.relative_to(folder) for p in folder.rglob("*.*")}
         return {str(path) for path in files}
 

@@ -1,4 +1,4 @@
-"""What --help and the shell say of the commands is what they take."""
+"""What --help and the shell show of the commands is what they take."""
 
 import re
 import shlex
@@ -36,10 +36,10 @@ def test_help_ends_with_the_examples(capsys):
     with pytest.raises(SystemExit) as stopped:
         main.main(["compare", "--help"])
     assert stopped.value.code == 0
-    said = capsys.readouterr().out
-    assert "--out" in said
-    assert said.endswith(text("compare"))
-    assert said.count("examples:") == 1
+    output = capsys.readouterr().out
+    assert "--out" in output
+    assert output.endswith(text("compare"))
+    assert output.count("examples:") == 1
 
 
 def test_bad_flags_do_not_bring_the_examples(capsys):
@@ -62,10 +62,11 @@ def complete(tmp_path_factory):
             main.main(["completion", "bash"])
     assert ended.value.code == 0
 
-    def ask(*words: str) -> list[str]:
-        given = shlex.join(["bmg", *words])
+    def ask(*arguments: str) -> list[str]:
+        given = shlex.join(["bmg", *arguments])
         asked = (
-            f"source ./script; COMP_WORDS=({given}); COMP_CWORD={len(words)}; "
+            f"source ./script; COMP_WORDS=({given}); "
+            f"COMP_CWORD={len(arguments)}; "
             # The function that bash calls when <TAB> is pressed.
             "way=$(complete -p bmg); way=${way#*-F }; ${way% bmg}; "
             'printf "%s\\n" "${COMPREPLY[@]}"'

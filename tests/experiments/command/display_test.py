@@ -27,12 +27,12 @@ LARGE = Progress(
 
 
 def test_nothing_is_cut_at_80_columns():
-    shown = io.StringIO()
-    console = Console(file=shown, width=80)
+    output = io.StringIO()
+    console = Console(file=output, width=80)
     console.print(display._panel(PRESETS["quick"](), LARGE))
-    assert "…" not in shown.getvalue()
-    for said in ("199,999,999 (100%)", "-12345.67", "128 replaced", "max 999"):
-        assert said in shown.getvalue()
+    assert "…" not in output.getvalue()
+    for text in ("199,999,999 (100%)", "-12345.67", "128 replaced", "max 999"):
+        assert text in output.getvalue()
 
 
 def test_one_episode_is_not_many():

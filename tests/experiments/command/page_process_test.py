@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from experiments.command.page_process import Pages
+from experiments.command.page_process import PageDisplay
 from learner.record.progress import Progress
 
 
-class Shown:
+class RecordingDisplay:
     """A display that remembers."""
 
     def __init__(self):
@@ -30,7 +30,9 @@ def make(tmp_path):
 
     def make(program, minutes=1e-9):
         command = (sys.executable, "-c", program)
-        made.append(Pages(Shown(), str(tmp_path), minutes, command))
+        made.append(
+            PageDisplay(RecordingDisplay(), str(tmp_path), minutes, command)
+        )
         (tmp_path / "metrics.jsonl").touch()
         return made[-1]
 
@@ -85,15 +87,15 @@ time.sleep(600)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
-def test_a_failure_is_told_once(make, tmp_path, capsys):
+def test_a_failure_is_printed_once(make, tmp_path, capsys):
     pages = make("raise SystemExit('error: no figure\\n')")
     for _ in range(3):
         pages.show(Progress())
         wait(pages)
     pages.show(Progress())
     pages.close()
-    told = f"no page of {tmp_path}: error: no figure\n"
-    assert capsys.readouterr().out == told
+    expected = f"no page of {tmp_path}: error: no figure\n"
+    assert capsys.readouterr().out == expected
 
 
 @pytest.mark.parametrize("minutes", [0.0, 5.0])

@@ -50,7 +50,7 @@ def run(*arguments):
     return ended.value.code
 
 
-def test_a_record_says_what_the_files_say(tmp_path):
+def test_a_record_is_what_the_files_hold(tmp_path):
     found = run_record.read(write_run(tmp_path / "a"))
     assert found.state == "stopped"
     assert found.frames == 30_000
@@ -59,9 +59,9 @@ def test_a_record_says_what_the_files_say(tmp_path):
     # Pong: random play -20.7, a human 14.6.
     expected = (found.mean_return + 20.7) / (14.6 + 20.7)
     assert found.of_human == pytest.approx(expected)
-    held = Lock(found.folder, "the run")
+    lock = Lock(found.folder, "the run")
     assert found.state == "training"
-    held.close()
+    lock.close()
     assert found.state == "stopped"
 
 
@@ -93,10 +93,10 @@ def test_runs_lists_all_below_and_leaves_out_what_it_cannot_read(
     bad = write_run(tmp_path / "pong" / "3")
     (bad / "config.yaml").write_text("frames: many\n")
     assert run("runs", tmp_path) == 0
-    said = capsys.readouterr().out
-    assert len(re.findall(r"pong/[12] +Pong-v5 bmg +stopped", said)) == 2
-    assert "left out: " in said
-    assert "1 line left out, which cannot be read" in said
+    text = capsys.readouterr().out
+    assert len(re.findall(r"pong/[12] +Pong-v5 bmg +stopped", text)) == 2
+    assert "left out: " in text
+    assert "1 line left out, which cannot be read" in text
     assert run("runs", tmp_path / "nothing") == 2
     (tmp_path / "empty").mkdir()
     assert run("runs", tmp_path / "empty") == 2
@@ -112,8 +112,8 @@ def test_a_page_needs_nothing_else_and_escapes(tmp_path, lines):
     html = (folder / "page.html").read_text()
     assert "<b>" not in html
     assert "http" not in html
-    for said in ("Pong-v5, bmg", "-3.50", "data:image/gif", "learner.batch"):
-        assert said in html
+    for text in ("Pong-v5, bmg", "-3.50", "data:image/gif", "learner.batch"):
+        assert text in html
     assert html.count("data:image/png") == (4 if lines else 0)
 
 
@@ -205,8 +205,10 @@ def test_atari_is_filmed_in_colour():
 
 def test_pictures_are_kept_small():
     still = np.zeros((210, 160, 3), np.uint8)
-    packed = film._ZLIB.pack(still)
-    assert len(packed.data) == len(zlib.compress(still.tobytes(), 1)) < 1_000
+    compressed = film._ZLIB.pack(still)
+    assert (
+        len(compressed.data) == len(zlib.compress(still.tobytes(), 1)) < 1_000
+    )
 
 
 def test_runs_without_a_game_are_named_not_drawn(tmp_path, capsys):
@@ -221,7 +223,9 @@ def test_runs_without_a_game_are_named_not_drawn(tmp_path, capsys):
     assert not out.exists()
 
 
-def test_an_empty_folder_of_runs_says_what_makes_one(tmp_path, capsys):
+def test_an_empty_folder_of_runs_names_the_command_that_makes_one(
+    tmp_path, capsys
+):
     assert run("runs", tmp_path) == 2
     assert f"no run below {tmp_path}; bmg train" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""A run that has trained, and now plays on this machine's CPUs."""
+"""The configuration of a run that has trained, for playing on CPUs here."""
 
 import dataclasses
 import pathlib
@@ -8,7 +8,7 @@ from experiments.viewing import run_record
 from learner.config import Config, ConfigError
 
 
-def here(folder: pathlib.Path, task: str) -> Config:
+def load_config(folder: pathlib.Path, task: str) -> Config:
     """The run's configuration for this process, which may be started anew.
 
     Args:
@@ -24,7 +24,7 @@ def here(folder: pathlib.Path, task: str) -> Config:
         raise ConfigError(
             f"--task {task}: the run in {folder} is of {config.task}"
         )
-    user_code.allow(config.task, [task])
+    user_code.permit_import(config.task, [task])
     on_cpus = dataclasses.replace(config.learner, gpus=0.0, tpus=0.0, devices=1)
     config = dataclasses.replace(config, out=str(folder), learner=on_cpus)
     # glibc's and XLA's variables have to be there when a process starts.

@@ -17,7 +17,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    """Two nodes, each with room for two hosts of two cores."""
+    """Two nodes, each with cores for two hosts of two cores."""
     nodes = Cluster()
     for _ in range(2):
         nodes.add_node(num_cpus=4, object_store_memory=80 * 2**20)
@@ -30,18 +30,18 @@ def cluster():
 @pytest.mark.parametrize(("count", "nodes"), [(2, 2), (4, 2)])
 def test_hosts_have_nodes_of_their_own_as_far_as_there_are(count, nodes):
     config = Config(learner=LearnerConfig(hosts=count, cpus=2.0))
-    place = learner_hosts.reserve(config)
-    assert place.wait(30)
-    found = placement_group_table(place)["bundles_to_node_id"]
+    placement = learner_hosts.reserve(config)
+    assert placement.wait(30)
+    found = placement_group_table(placement)["bundles_to_node_id"]
     assert len(found) == count
     assert len(set(found.values())) == nodes
-    ray.util.remove_placement_group(place)
+    ray.util.remove_placement_group(placement)
 
 
-def test_all_hosts_have_room_or_none():
-    place = learner_hosts.reserve(
+def test_all_hosts_are_placed_or_none():
+    placement = learner_hosts.reserve(
         Config(learner=LearnerConfig(hosts=5, cpus=2.0))
     )
-    assert not place.wait(2)
+    assert not placement.wait(2)
     assert ray.available_resources()["CPU"] == 8
-    ray.util.remove_placement_group(place)
+    ray.util.remove_placement_group(placement)
