@@ -1,4 +1,4 @@
-"""What the documents say can be typed, and what they point at is there."""
+"""Commands in the documents are valid, and their links are not dead."""
 
 import pathlib
 import re
@@ -111,10 +111,10 @@ def links():
 @pytest.mark.parametrize(("path", "target"), [*links()])
 def test_no_link_is_dead(path, target):
     file, _, anchor = target.partition("#")
-    there = (path.parent / file).resolve() if file else path
-    assert there.exists()
+    linked = (path.parent / file).resolve() if file else path
+    assert linked.exists()
     if anchor:
-        headings = re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE)
+        headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
         anchors = {
             re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
             for heading in headings

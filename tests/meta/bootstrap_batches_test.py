@@ -9,13 +9,13 @@ import pytest
 
 from meta import bootstrap as bootstrap_lib
 from meta import update as update_lib
-from tests.meta.spelling import (
+from tests.meta.recording_update import (
     BATCHES,
     bootstrap_params,
     matching_batch,
     params_k,
-    speller,
-    spelling,
+    recording_learner,
+    recording_update,
 )
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -37,16 +37,16 @@ def test_batches_of_a_meta_step(k, length, batches, inner, bootstrap, last):
         (bootstrap_params, bootstrap),
         (matching_batch, last),
     ):
-        learner, state = spelling(k, length, None, batches, read)
+        learner, state = recording_learner(k, length, None, batches, read)
         window = list(range(1, 1 + learner.window))
         _, metrics = learner.step(state, window)
         assert metrics["meta"]["loss"] == expected
 
 
-@pytest.mark.parametrize("kept", [2, 3, 4])
-def test_windows_slide_and_learn_from_each_batch_once(kept):
-    learner, state = spelling(2, 3, kept)
-    assert (learner.window, learner.stride) == (5, kept)
+@pytest.mark.parametrize("num_kept", [2, 3, 4])
+def test_windows_slide_and_learn_from_each_batch_once(num_kept):
+    learner, state = recording_learner(2, 3, num_kept)
+    assert (learner.window, learner.stride) == (5, num_kept)
     stream = list(range(1, 10))
     while len(stream) >= learner.window:
         state, _ = learner.step(state, stream[: learner.window])
@@ -56,16 +56,18 @@ def test_windows_slide_and_learn_from_each_batch_once(kept):
     assert state.inner.opt_state == len(learnt)
 
 
-@pytest.mark.parametrize(("kept", "expected"), [(2, 12), (3, 122), (4, 1222)])
-def test_same_batches_move_on_by_the_window(kept, expected):
-    learner, state = spelling(2, 3, kept, "same")
+@pytest.mark.parametrize(
+    ("num_kept", "expected"), [(2, 12), (3, 122), (4, 1222)]
+)
+def test_same_batches_move_on_by_the_window(num_kept, expected):
+    learner, state = recording_learner(2, 3, num_kept, "same")
     assert (learner.window, learner.stride) == (2, 2)
     state, _ = learner.step(state, [1, 2])
     assert state.inner.params == expected
 
 
 def test_the_plain_update_has_an_optimiser_state_of_its_own():
-    learner, state = spelling(2, 3, 4)
+    learner, state = recording_learner(2, 3, 4)
     for _ in range(2):
         state, _ = learner.step(state, [1, 2, 3, 4, 5])
     assert state.bootstrap_opt_state == 2  # once for each meta-step
@@ -73,16 +75,16 @@ def test_the_plain_update_has_an_optimiser_state_of_its_own():
 
 
 def test_the_learner_goes_on_from_x_k_by_default():
-    learner, state = spelling(2, 3)
+    learner, state = recording_learner(2, 3)
     state, _ = learner.step(state, [1, 2, 3, 4, 5])
     assert state.inner.params == 12
 
 
-@pytest.mark.parametrize("kept", [2, 4])
-def test_metrics_are_means_over_the_updates_that_are_kept(kept):
-    learner, state = spelling(2, 3, kept)
+@pytest.mark.parametrize("num_kept", [2, 4])
+def test_metrics_are_means_over_the_updates_that_are_kept(num_kept):
+    learner, state = recording_learner(2, 3, num_kept)
     _, metrics = learner.step(state, [1, 2, 3, 4, 5])
-    assert metrics["inner"]["batch"] == (1 + kept) / 2
+    assert metrics["inner"]["batch"] == (1 + num_kept) / 2
     assert metrics["bootstrap"]["batch"] == 5
 
 
@@ -92,7 +94,7 @@ def test_fields_of_a_richer_inner_state_are_carried():
         opt_state: Any
         key: jax.Array
 
-    noise = speller(0.0)
+    noise = recording_update(0.0)
 
     def apply(state, w, batch):
         state, metrics = noise.apply(state, w, batch)
@@ -101,7 +103,11 @@ def test_fields_of_a_richer_inner_state_are_carried():
     key = jax.random.key(0)
     keyed = update_lib.Update(lambda x: Keyed(x, jnp.int32(0), key), apply)
     learner = bootstrap_lib.bootstrapped(
-        keyed, speller(0.5), bootstrap_params, optax.sgd(1.0), num_bootstrap=2
+        keyed,
+        recording_update(0.5),
+        bootstrap_params,
+        optax.sgd(1.0),
+        num_bootstrap=2,
     )
     state = learner.init(jnp.float32(0.0), jnp.float32(0.0))
 
@@ -112,7 +118,7 @@ def test_fields_of_a_richer_inner_state_are_carried():
 
 
 def test_fixed_uses_the_batches_in_order():
-    learner = bootstrap_lib.fixed(speller(0.0), num_inner=3)
+    learner = bootstrap_lib.fixed(recording_update(0.0), num_inner=3)
     state = learner.init(jnp.float32(0.0), None)
     state, _ = learner.step(state, [1, 2, 3])
     assert state.inner.params == 123
@@ -121,7 +127,7 @@ def test_fixed_uses_the_batches_in_order():
 @pytest.mark.parametrize(("batches", "last"), [("next", 3), ("same", 2)])
 def test_standard_batches(batches, last):
     learner = bootstrap_lib.standard(
-        speller(0.0),
+        recording_update(0.0),
         matching_batch,
         optax.sgd(1.0),
         num_inner=2,

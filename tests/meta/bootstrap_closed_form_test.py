@@ -9,7 +9,7 @@ import pytest
 from meta import bootstrap as bootstrap_lib
 from meta import matching as matching_lib
 from meta import update as update_lib
-from tests.meta.spelling import bootstrap_params, spelling
+from tests.meta.recording_update import bootstrap_params, recording_learner
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -127,16 +127,16 @@ def test_standard_objective_of_x_0_gives_no_meta_gradient():
 def greedy_policy_kl(q, bootstrap_q, epsilon, batch):
     """-log of the epsilon-greedy probability of the bootstrap's action."""
     greedy = jnp.argmax(q, -1) == jnp.argmax(bootstrap_q, -1)
-    kept = 1 - epsilon + epsilon / q.shape[-1]
+    unchanged = 1 - epsilon + epsilon / q.shape[-1]
     changed = epsilon / q.shape[-1]
-    return -jnp.mean(jnp.log(jnp.where(greedy, kept, changed)))
+    return -jnp.mean(jnp.log(jnp.where(greedy, unchanged, changed)))
 
 
 def towards_batch(x, w, batch):
     return 0.5 * jnp.sum((x - batch) ** 2), {}
 
 
-def q_learner(matching, kept):
+def q_learner(matching, num_kept):
     """Moves the q-values halfway to each batch, wholly on the last."""
     return bootstrap_lib.bootstrapped(
         update_lib.gradient_update(towards_batch, optax.sgd(0.5)),
@@ -145,7 +145,7 @@ def q_learner(matching, kept):
         optax.sgd(1.0),
         num_inner=0,
         num_bootstrap=3,
-        continue_after=kept,
+        continue_after=num_kept,
     )
 
 
@@ -157,7 +157,7 @@ def test_exploration_is_learnt_without_inner_updates():
     # One of four states changes its greedy action: 1/4 = eps (1 - 1/2) at the
     # minimum, where eps = 0.5.
     q, bootstrap_q = q_values(0, 0, 1, 1), q_values(0, 0, 1, 0)
-    learner = q_learner(greedy_policy_kl, kept=2)
+    learner = q_learner(greedy_policy_kl, num_kept=2)
     for epsilon in (0.1, 0.5, 0.9):
         state = learner.init(q, jnp.float64(epsilon))
         state, _ = learner.step(state, [q, q, bootstrap_q])
@@ -167,12 +167,12 @@ def test_exploration_is_learnt_without_inner_updates():
         )
 
 
-@pytest.mark.parametrize(("kept", "expected"), [(1, 0.5), (2, 0.75)])
+@pytest.mark.parametrize(("num_kept", "expected"), [(1, 0.5), (2, 0.75)])
 def test_without_inner_updates_the_learner_follows_the_bootstrap(
-    kept, expected
+    num_kept, expected
 ):
-    learner = q_learner(greedy_policy_kl, kept)
-    assert (learner.window, learner.stride) == (3, kept)
+    learner = q_learner(greedy_policy_kl, num_kept)
+    assert (learner.window, learner.stride) == (3, num_kept)
     state = learner.init(np.zeros((4, 2)), jnp.float64(0.3))
     state, metrics = learner.step(state, [np.ones((4, 2))] * 3)
     np.testing.assert_allclose(state.inner.params, expected)
@@ -180,7 +180,7 @@ def test_without_inner_updates_the_learner_follows_the_bootstrap(
 
 
 def test_without_inner_updates_nothing_else_reaches_w():
-    learner, state = spelling(0, 3, 2, read=bootstrap_params)
+    learner, state = recording_learner(0, 3, 2, read=bootstrap_params)
     after, metrics = learner.step(state, [1, 2, 3])
     assert metrics["meta"] == {
         "loss": 123.5,

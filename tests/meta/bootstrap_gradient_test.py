@@ -283,7 +283,7 @@ def matching_by_hand(x, target, batch):
     return total
 
 
-def meta_step_by_hand(t, inner_batches, bootstrap_batches, kept):
+def meta_step_by_hand(t, inner_batches, bootstrap_batches, num_kept):
     def learn(w, batches):
         path = [(t.x, t.nu)]
         for batch in batches:
@@ -308,11 +308,11 @@ def meta_step_by_hand(t, inner_batches, bootstrap_batches, kept):
     momentum = 0.9 * t.momentum + gradient
     w = t.w - 0.5 * momentum
     loss = matching_by_hand(path[k][0], target, last)
-    return Transcript(*path[kept], plain_nu, w, momentum), loss
+    return Transcript(*path[num_kept], plain_nu, w, momentum), loss
 
 
 @pytest.mark.parametrize(
-    ("k", "length", "kept", "batches"),
+    ("k", "length", "num_kept", "batches"),
     [
         (1, 1, 1, "next"),
         (2, 3, 2, "next"),
@@ -322,7 +322,7 @@ def meta_step_by_hand(t, inner_batches, bootstrap_batches, kept):
         (2, 3, 4, "same"),
     ],
 )
-def test_meta_steps_against_numpy(k, length, kept, batches):
+def test_meta_steps_against_numpy(k, length, num_kept, batches):
     learner = bootstrap_lib.bootstrapped(
         INNER["rmsprop"],
         PLAIN["rmsprop"],
@@ -330,7 +330,7 @@ def test_meta_steps_against_numpy(k, length, kept, batches):
         optax.sgd(0.5, momentum=0.9),
         num_inner=k,
         num_bootstrap=length,
-        continue_after=kept,
+        continue_after=num_kept,
         batches=BATCHES[batches],
     )
     state = learner.init(table(), meta_params())
@@ -338,7 +338,7 @@ def test_meta_steps_against_numpy(k, length, kept, batches):
     w = np.array([-0.4, 0.7])
     t = Transcript(table(), zeros, zeros, w, np.zeros(2))
     data = stream(20)
-    stride = k if batches == "same" else kept
+    stride = k if batches == "same" else num_kept
     assert learner.stride == stride
 
     for _ in range(3):
@@ -347,7 +347,7 @@ def test_meta_steps_against_numpy(k, length, kept, batches):
         ahead = data[k : k + length]
         if batches == "same":
             ahead = [data[k - 1]] * length
-        t, loss = meta_step_by_hand(t, data[:k], ahead, kept)
+        t, loss = meta_step_by_hand(t, data[:k], ahead, num_kept)
         # A batch is learnt from once; those that were only looked at return.
         data = data[stride:]
 

@@ -12,7 +12,7 @@ from meta import bootstrap as bootstrap_lib
 from meta import loop as loop_lib
 from meta import matching as matching_lib
 from tests.meta.jitted import jitted_update
-from tests.meta.spelling import params_k, speller
+from tests.meta.recording_update import params_k, recording_update
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -148,17 +148,21 @@ def test_a_scanned_loop_changes_nothing():
 def test_impossible_counts_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         bootstrap_lib.bootstrapped(
-            speller(0.0), speller(0.5), params_k, optax.sgd(1.0), **arguments
+            recording_update(0.0),
+            recording_update(0.5),
+            params_k,
+            optax.sgd(1.0),
+            **arguments,
         )
 
 
 def test_fixed_and_standard_need_an_inner_update():
     message = "num_inner = 0: must be at least 1"
     with pytest.raises(ValueError, match=message):
-        bootstrap_lib.fixed(speller(0.0), num_inner=0)
+        bootstrap_lib.fixed(recording_update(0.0), num_inner=0)
     with pytest.raises(ValueError, match=message):
         bootstrap_lib.standard(
-            speller(0.0), params_k, optax.sgd(1.0), num_inner=0
+            recording_update(0.0), params_k, optax.sgd(1.0), num_inner=0
         )
 
 

@@ -31,9 +31,9 @@ both = pytest.mark.parametrize("mu", [KL, KL_AND_VALUE], ids=["kl", "kl_v"])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def evaluate(mu, ours, target, weights):
-    """Value, and gradient with respect to `ours`."""
-    return jax.value_and_grad(mu)(ours, target, None, weights)
+def evaluate(mu, online, target, weights):
+    """Value, and gradient with respect to `online`."""
+    return jax.value_and_grad(mu)(online, target, None, weights)
 
 
 def policy(*logits, values=None):
@@ -60,24 +60,24 @@ def test_squared_distance_is_smooth_at_equality():
 
 
 @pytest.mark.parametrize(
-    ("target", "ours", "expected"),
+    ("target", "online", "expected"),
     [(EVEN, LOW, KL_EVEN_LOW), (LOW, EVEN, KL_LOW_EVEN)],
     ids=["even_low", "low_even"],
 )
-def test_kl_has_the_bootstrap_first(target, ours, expected):
-    value, _ = evaluate(KL, policy(ours), policy(target), np.ones(1))
+def test_kl_has_the_bootstrap_first(target, online, expected):
+    value, _ = evaluate(KL, policy(online), policy(target), np.ones(1))
     np.testing.assert_allclose(value, expected)
 
 
 def test_kl_takes_unnormalised_logits():
-    ours, target = policy(LOW + 7.0), policy(EVEN - 3.0)
-    value, _ = evaluate(KL, ours, target, np.ones(1))
+    online, target = policy(LOW + 7.0), policy(EVEN - 3.0)
+    value, _ = evaluate(KL, online, target, np.ones(1))
     np.testing.assert_allclose(value, KL_EVEN_LOW)
 
 
 def test_kl_is_the_mean_over_states():
-    ours, target = policy(LOW, EVEN), policy(EVEN, LOW)
-    value, _ = evaluate(KL, ours, target, np.ones(2))
+    online, target = policy(LOW, EVEN), policy(EVEN, LOW)
+    value, _ = evaluate(KL, online, target, np.ones(2))
     np.testing.assert_allclose(value, (KL_EVEN_LOW + KL_LOW_EVEN) / 2)
 
 
@@ -88,8 +88,8 @@ def test_kl_gradient_is_the_difference_of_the_policies():
 
 
 def test_kl_of_far_apart_policies_is_finite():
-    ours, target = policy([200.0, 0.0]), policy([0.0, 200.0])
-    value, gradient = evaluate(KL, ours, target, np.ones(1))
+    online, target = policy([200.0, 0.0]), policy([0.0, 200.0])
+    value, gradient = evaluate(KL, online, target, np.ones(1))
     np.testing.assert_allclose(value, 200.0)
     np.testing.assert_allclose(gradient["logits"], [[1.0, -1.0]])
 
@@ -107,7 +107,7 @@ def test_equal_predictions_give_zero_and_zero_gradient(mu):
 def test_any_leading_axes(mu):
     """Against a loop over time and batch."""
     rng = np.random.default_rng(0)
-    ours, target = (
+    online, target = (
         {
             "logits": rng.normal(size=(2, 3, 4)),
             "values": rng.normal(size=(2, 3)),
@@ -120,23 +120,23 @@ def test_any_leading_axes(mu):
     expected = 0.0
     for i, j in ((0, 0), (0, 2), (1, 0)):
         p = np.exp(target["logits"][i, j])
-        q = np.exp(ours["logits"][i, j])
+        q = np.exp(online["logits"][i, j])
         p, q = p / np.sum(p), q / np.sum(q)
-        gap = target["values"][i, j] - ours["values"][i, j]
+        gap = target["values"][i, j] - online["values"][i, j]
         expected += (np.sum(p * np.log(p / q)) + coefficient * gap**2) / 3
 
-    value, _ = evaluate(mu, ours, target, weights)
+    value, _ = evaluate(mu, online, target, weights)
     np.testing.assert_allclose(value, expected)
 
 
 @both
 def test_states_of_weight_zero_do_not_count(mu):
-    ours = policy(LOW, EVEN, values=[1.0, 5.0])
+    online = policy(LOW, EVEN, values=[1.0, 5.0])
     target = policy(EVEN, HIGH, values=[2.0, -5.0])
-    masked, gradient = evaluate(mu, ours, target, np.array([1.0, 0.0]))
+    masked, gradient = evaluate(mu, online, target, np.array([1.0, 0.0]))
 
-    ours, target = policy(LOW, values=[1.0]), policy(EVEN, values=[2.0])
-    alone, _ = evaluate(mu, ours, target, np.ones(1))
+    online, target = policy(LOW, values=[1.0]), policy(EVEN, values=[2.0])
+    alone, _ = evaluate(mu, online, target, np.ones(1))
 
     np.testing.assert_allclose(masked, alone)
     np.testing.assert_array_equal(gradient["logits"][1], [0.0, 0.0])
@@ -145,8 +145,8 @@ def test_states_of_weight_zero_do_not_count(mu):
 
 @both
 def test_no_state_that_counts_gives_zero_not_nan(mu):
-    ours, target = policy(LOW, values=[1.0]), policy(EVEN, values=[2.0])
-    value, gradient = evaluate(mu, ours, target, np.zeros(1))
+    online, target = policy(LOW, values=[1.0]), policy(EVEN, values=[2.0])
+    value, gradient = evaluate(mu, online, target, np.zeros(1))
     assert value == 0.0
     for leaf in jax.tree.leaves(gradient):
         np.testing.assert_array_equal(leaf, np.zeros_like(leaf))
@@ -154,15 +154,15 @@ def test_no_state_that_counts_gives_zero_not_nan(mu):
 
 def test_value_coefficient():
     mu = matching_lib.policy_kl_and_value(predict, value_coefficient=2.0)
-    ours = policy(LOW, LOW, values=[1.0, 0.0])
+    online = policy(LOW, LOW, values=[1.0, 0.0])
     target = policy(EVEN, EVEN, values=[4.0, 1.0])
-    value, gradient = evaluate(mu, ours, target, np.ones(2))
+    value, gradient = evaluate(mu, online, target, np.ones(2))
     # Mean of the squared gaps (9 + 1) / 2; derivative 2 (v - v~) / 2.
     np.testing.assert_allclose(value, KL_EVEN_LOW + 2.0 * 5.0)
     np.testing.assert_allclose(gradient["values"], [-6.0, -2.0])
 
 
 def test_value_coefficient_is_a_quarter_by_default():
-    ours, target = policy(LOW), policy(LOW, values=[2.0])
-    value, _ = evaluate(KL_AND_VALUE, ours, target, np.ones(1))
+    online, target = policy(LOW), policy(LOW, values=[2.0])
+    value, _ = evaluate(KL_AND_VALUE, online, target, np.ones(1))
     np.testing.assert_allclose(value, 0.25 * 4.0)

@@ -225,8 +225,8 @@ def test_bmg_under_kl_is_its_literal_transcription(ahead, length):
     target = softmax(logits(descend(x, query, BETA), query.x))
 
     def mu(w):
-        ours = softmax(logits(descend(w, support, ALPHA, 2), query.x))
-        return np.mean(np.sum(target * np.log(target / ours), axis=1))
+        online = softmax(logits(descend(w, support, ALPHA, 2), query.x))
+        return np.mean(np.sum(target * np.log(target / online), axis=1))
 
     rules = {"query": AHEAD_ON_QUERY, "support": AHEAD_ON_SUPPORT}
     learner = bmg(2, length, matching_lib.policy_kl(predict), rules[ahead])

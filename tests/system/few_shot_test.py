@@ -17,8 +17,8 @@ def test_a_study_ends_in_a_table_and_figures_once(bmg, tmp_path):
     assert (folder / "batches.png").stat().st_size > 5_000
     test = next((folder / "tests").glob("*/*"))
     written = test.stat().st_mtime_ns
-    again = bmg(*TINY, "--out", folder)
-    assert again.wait(60) == 0, again.text()
+    repeated = bmg(*TINY, "--out", folder)
+    assert repeated.wait(60) == 0, repeated.text()
     assert test.stat().st_mtime_ns == written
     other = bmg(*TINY, "--out", folder, "--inner-rate", 0.5)
     assert other.wait(60) == 2

@@ -24,8 +24,8 @@ def test_a_study_ends_in_a_table_and_figures_once(bmg, tmp_path):
     written = curve.stat().st_mtime_ns
     # Given again, or to report a larger study, it runs nothing again;
     # another study is refused.
-    again = bmg(*TINY, "--out", folder)
-    assert again.wait(60) == 0, again.text()
+    repeated = bmg(*TINY, "--out", folder)
+    assert repeated.wait(60) == 0, repeated.text()
     larger = bmg(*TINY, "--out", folder, "--seeds", 9, "--report-only")
     assert larger.wait(60) == 0, larger.text()
     assert curve.stat().st_mtime_ns == written

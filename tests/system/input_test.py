@@ -6,7 +6,7 @@ from experiments.command import main
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["train", "--preset", "qick"], ["'qick'", "quick"]),
         (["train", "--task", "pong"], ["'pong'", "Pong-v5"]),
@@ -32,14 +32,14 @@ from experiments.command import main
         (["trian"], ["'trian'", "train"]),
     ],
 )
-def test_bad_input_is_named_with_the_remedy(capsys, arguments, said):
+def test_bad_input_is_named_with_the_remedy(capsys, arguments, expected):
     with pytest.raises(SystemExit) as stopped:
         main.main(arguments)
     assert stopped.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "Traceback" not in error
-    for part in said:
+    for part in expected:
         assert part in error
 
 

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from tests.system.games import column
+from tests.system.episodes_csv import read_column
 
 pytestmark = pytest.mark.ray
 
@@ -36,7 +36,7 @@ def test_catches_nearly_every_ball(bmg, tmp_path, algorithm, seed):
         *("--out", folder),
     )
     assert command.wait(400) == 0, command.text()
-    played = column(folder, "episode_return")
+    played = read_column(folder, "episode_return")
     assert statistics.fmean(played[-_GAMES:]) >= 0.95
     for name in ("curve.png", "page.html", "evaluations.csv", "config.yaml"):
         assert (folder / name).exists()

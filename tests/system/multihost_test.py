@@ -7,7 +7,7 @@ import signal
 import psutil
 import pytest
 
-from tests.system.games import column
+from tests.system.episodes_csv import read_column
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -49,9 +49,9 @@ def _check_curves(folder):
     frames = [line["frames"] for line in lines]
     assert frames == sorted(set(frames))
     assert frames[-1] == _FRAMES
-    # A batch of 8 columns of 10 steps, whatever the number of hosts.
+    # A batch of 8 trajectories of 10 steps, whatever the number of hosts.
     assert lines[-1]["updates"] == _FRAMES // 80
-    at = column(folder, "frames", int)
+    at = read_column(folder, "frames", int)
     assert at == sorted(at)
     # One episode is ten steps; what in-flight unrolls lost is all that lacks.
     assert 0.9 * _FRAMES / 10 < len(at) <= _FRAMES / 10
@@ -84,10 +84,10 @@ def test_hosts_stop_together_and_survive_one_of_them(bmg, tmp_path, eventually):
     assert first.wait(60) == 130, first.text()
     [saved] = _saved(folder)
 
-    again = bmg(*_TWO, "--out", folder)
-    eventually(lambda: f"resumed at {int(saved.name):,}" in again.text())
+    resumed = bmg(*_TWO, "--out", folder)
+    eventually(lambda: f"resumed at {int(saved.name):,}" in resumed.text())
     eventually(lambda: len(_saved(folder)) > 1)
-    _host(again).kill()
-    assert again.wait(300) == 0, again.text()
-    assert "starting it again (1 of 3)" in again.text()
+    _host(resumed).kill()
+    assert resumed.wait(300) == 0, resumed.text()
+    assert "starting it again (1 of 3)" in resumed.text()
     _check_curves(folder)

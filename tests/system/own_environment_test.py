@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from tests.system.games import column
+from tests.system.episodes_csv import read_column
 
 pytestmark = pytest.mark.ray
 
@@ -17,7 +17,7 @@ def test_it_is_trained_as_any_task(bmg, tmp_path):
         *("--frames", 4_000, "--out", tmp_path / "run"),
     )
     assert command.wait(200) == 0, command.text()
-    played = column(tmp_path / "run", "episode_return")
+    played = read_column(tmp_path / "run", "episode_return")
     assert len(played) > 40
     assert set(played) == {0.0, 1.0}  # cut short, and found
     assert (tmp_path / "run" / "page.html").exists()
@@ -28,7 +28,7 @@ def test_the_mouse_learns_where_the_cheese_is(bmg, tmp_path):
     folder = tmp_path / "run"
     command = bmg("train", "--preset", "catch", *_TASK, "--out", folder)
     assert command.wait(600) == 0, command.text()
-    played = column(folder, "episode_return")
+    played = read_column(folder, "episode_return")
     assert statistics.fmean(played[:100]) < 0.6
     assert statistics.fmean(played[-1_000:]) > 0.95
     evaluated = bmg("evaluate", folder, *_TASK, "--episodes", 20)

@@ -130,7 +130,7 @@ def test_killed_actor_is_replaced_and_counted(bmg, tmp_path, eventually):
 
 
 @pytest.mark.ray
-def test_sigterm_saves_and_says_how_to_go_on(bmg, tmp_path, eventually):
+def test_sigterm_saves_and_prints_how_to_go_on(bmg, tmp_path, eventually):
     folder = tmp_path / "run"
     arguments = (*_SMALL, "--frames", 100_000, "--out", folder)
     command = bmg(*arguments)
@@ -140,7 +140,7 @@ def test_sigterm_saves_and_says_how_to_go_on(bmg, tmp_path, eventually):
     newest = max(int(saved.name) for saved in _saved(folder))
     assert f"saved at {newest:,} frames" in command.text()
     assert f"{folder}/config.yaml" in command.text().replace("\n", "")
-    # Who gave the signal may not wait for figures.
+    # The sender of the signal may not wait for figures.
     assert not (folder / "curve.png").exists()
-    again = bmg("train", "--config", folder / "config.yaml")
-    eventually(lambda: f"resumed at {newest:,}" in again.text())
+    resumed = bmg("train", "--config", folder / "config.yaml")
+    eventually(lambda: f"resumed at {newest:,}" in resumed.text())

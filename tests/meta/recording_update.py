@@ -1,4 +1,4 @@
-"""Parameters that spell the batches they have seen, one digit for each."""
+"""Updates whose parameters record their batches, one digit for each."""
 
 import jax.numpy as jnp
 import optax
@@ -12,7 +12,7 @@ BATCHES = {
 }
 
 
-def speller(ending):
+def recording_update(ending):
     """x' = 10 x + batch + ending, and an optimiser state that counts."""
 
     def apply(state, w, batch):
@@ -28,16 +28,18 @@ def speller(ending):
     )
 
 
-def spelling(k, length, kept=None, batches="next", read=lambda *args: args[0]):
+def recording_learner(
+    k, length, num_kept=None, batches="next", read=lambda *args: args[0]
+):
     """A learner whose matching loss is what `read` picks."""
     learner = bootstrap_lib.bootstrapped(
-        speller(0.0),
-        speller(0.5),
+        recording_update(0.0),
+        recording_update(0.5),
         read,
         optax.sgd(1.0),
         num_inner=k,
         num_bootstrap=length,
-        continue_after=kept,
+        continue_after=num_kept,
         batches=BATCHES[batches],
     )
     return learner, learner.init(jnp.float32(0.0), jnp.float32(0.0))

@@ -1,8 +1,8 @@
 """A run that an earlier version left on disk: format 1 of the checkpoints.
 
 `format_1` was made by this command, with flags that make its files small, and
-is never made anew: whoever changes what a checkpoint holds reads it still, or
-gives the new form a number of its own and refuses this one by name.
+is never made anew: a change of what a checkpoint holds still reads it, or gives
+the new form a number of its own and refuses this one by name.
 
     bmg train --preset catch --frames 800 --actors.in-process
 """
@@ -26,13 +26,13 @@ from learner.record.metrics import Metrics, read_lines
 from learner.record.progress import RunError
 from learner.train import read_params
 
-_KEPT = pathlib.Path(__file__).with_name("format_1")
+_FORMAT_1 = pathlib.Path(__file__).with_name("format_1")
 
 
 @pytest.fixture
-def kept(tmp_path):
+def old_run(tmp_path):
     """A copy of the run's folder."""
-    return pathlib.Path(shutil.copytree(_KEPT, tmp_path / "run"))
+    return pathlib.Path(shutil.copytree(_FORMAT_1, tmp_path / "run"))
 
 
 def config_of(folder):
@@ -40,8 +40,8 @@ def config_of(folder):
     return dataclasses.replace(config, out=str(folder))
 
 
-def test_parameters_come_back(kept):
-    params, frames = read_params(config_of(kept))
+def test_parameters_come_back(old_run):
+    params, frames = read_params(config_of(old_run))
     assert frames == 480
     sizes = [x.size for x in jax.tree.leaves(params)]
     # 50 pixels to 4 units, to 3 logits, and to one value for each head.
@@ -51,11 +51,11 @@ def test_parameters_come_back(kept):
 
 
 @pytest.mark.slow
-def test_the_run_goes_on(bmg, kept):
-    run = bmg("train", "--config", kept / "config.yaml", "--out", kept)
+def test_the_run_goes_on(bmg, old_run):
+    run = bmg("train", "--config", old_run / "config.yaml", "--out", old_run)
     assert run.wait(120) == 0, run.text()
     assert "resumed at 480 frames" in run.text()
-    frames = [row["frames"] for row in read_lines(kept / "metrics.jsonl")]
+    frames = [row["frames"] for row in read_lines(old_run / "metrics.jsonl")]
     assert frames == sorted(set(frames))
     assert frames[0] == 336  # from before
     assert frames[-1] == 800
@@ -63,7 +63,7 @@ def test_the_run_goes_on(bmg, kept):
 
 @pytest.fixture(scope="module")
 def template():
-    config = config_of(_KEPT)
+    config = config_of(_FORMAT_1)
     task = spec(config.task, config.environment.protocol)
     agent = build_acting.build_agent(config, task)
     learner = build.build_learner(config, task, agent)
@@ -74,16 +74,16 @@ def template():
 def go_on(folder, template):
     """What a new start reads, and where it goes on; as `Session` does."""
     config = config_of(folder)
-    said = []
+    messages = []
     checkpoints = Checkpoints(
-        folder, keep=config.checkpoint.keep, report=said.append
+        folder, keep=config.checkpoint.keep, report=messages.append
     )
     try:
         restored = checkpoints.restore(template)
     finally:
         checkpoints.close()
     frames = restored.facts["frames"] if restored else 0
-    Metrics(folder, frames, said.append).close()
+    Metrics(folder, frames, messages.append).close()
     return frames
 
 
@@ -147,26 +147,26 @@ def numbers(folder):
     ],
 )
 def test_a_damaged_folder_gives_a_line_and_keeps_what_is_good(
-    kept, template, seed, capsys
+    old_run, template, seed, capsys
 ):
-    hurt = damage(kept, random.Random(seed))
-    good = numbers(kept) - {p.read_bytes() for p in hurt if p.is_file()}
-    assert outcome(kept, template) in (480, 320, 0, "refused")
-    assert good <= numbers(kept)
+    hurt = damage(old_run, random.Random(seed))
+    good = numbers(old_run) - {p.read_bytes() for p in hurt if p.is_file()}
+    assert outcome(old_run, template) in (480, 320, 0, "refused")
+    assert good <= numbers(old_run)
     with pytest.raises(SystemExit) as ended:
-        main.main(["runs", str(kept.parent)])
+        main.main(["runs", str(old_run.parent)])
     assert ended.value.code in (0, 2)
-    said = capsys.readouterr()
-    assert "Traceback" not in said.out + said.err
+    output = capsys.readouterr()
+    assert "Traceback" not in output.out + output.err
 
 
-def test_damage_to_the_newest_costs_no_more_than_the_newest(kept, template):
-    for path in (kept / "checkpoints" / "480").rglob("*"):
+def test_damage_to_the_newest_costs_no_more_than_the_newest(old_run, template):
+    for path in (old_run / "checkpoints" / "480").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    assert go_on(kept, template) == 320
+    assert go_on(old_run, template) == 320
     frames = [
         json.loads(line)["frames"]
-        for line in (kept / "metrics.jsonl").read_text().splitlines()
+        for line in (old_run / "metrics.jsonl").read_text().splitlines()
     ]
     assert frames == []  # its first line is of 336

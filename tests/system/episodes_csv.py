@@ -1,4 +1,4 @@
-"""What a run says of its training games."""
+"""The file of a run's training games."""
 
 import csv
 import pathlib
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def column(
+def read_column(
     folder: pathlib.Path, name: str, parse: Callable[[str], Any] = float
 ) -> list[Any]:
     """One column of the run's `episodes.csv`."""
