@@ -1,4 +1,4 @@
-"""A client of Ray's Jobs API, and the jobs that are ours."""
+"""A client of Ray's Jobs API, and bmg's jobs among all."""
 
 import contextlib
 import difflib
@@ -13,13 +13,13 @@ from experiments.cluster import connection
 from learner.config import ConfigError
 from learner.record.progress import RunError
 
-MARK = "bmg"  # in a job's metadata: it is one of ours
+MARK = "bmg"  # in the metadata of a job that `bmg train --submit` made
 _ANSWER_SECONDS = 10.0
 
 
 @contextlib.contextmanager
 def open_client(address: str) -> Iterator[Any]:
-    """A client of the cluster's Jobs API; its errors as ours.
+    """A client of the cluster's Jobs API; raises its errors as the user's.
 
     Raises:
       ConfigError: if nothing can be reached there, or not by us.

@@ -35,7 +35,7 @@ class Checkpoints:
 
     Args:
       folder: of the run; made if missing.
-      keep: newest checkpoints kept, milestones apart.
+      keep: newest checkpoints kept, beside the milestones.
       report: takes messages for the user.
     """
 

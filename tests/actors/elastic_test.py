@@ -21,7 +21,7 @@ STORE = 80 * 2**20
 
 
 class Slow:
-    """Takes its time, as an emulator does, and says where it ran."""
+    """Takes its time, as an emulator does, and returns where it ran."""
 
     def __init__(self, seed):
         self._seed = seed
@@ -69,7 +69,7 @@ def test_nodes_that_join_are_used_and_lost_ones_cost_only_their_actors(cluster):
     assert {where for where, _ in seen} == {first, node.node_id}
 
     cluster.remove_node(node, allow_graceful=False)
-    # The others go on while the two wait for room.
+    # The others go on while the two wait for cores.
     longest = collect_until(pool, lambda unroll: pool.status().starting == 2)
     assert pool.status() == PoolStatus(actors=1, starting=2, replaced=2)
     assert longest < 15

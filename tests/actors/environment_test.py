@@ -1,4 +1,4 @@
-"""Environments: protocols, specs, errors, and what an episode's end says.
+"""Environments: protocols, specs, errors, and the ends of episodes.
 
 The oracle is EnvPool's own gymnasium interface in lock-step.
 """
@@ -260,7 +260,7 @@ def test_life_loss_and_game_over_end_the_discount(protocol, lockstep):
 
 
 def test_truncation_keeps_the_discount(shorten):
-    # EnvPool's own dm_env interface would say 0 here.
+    # EnvPool's own dm_env interface would give 0 here.
     shorten("impala", 7)
     steps = play(make("Pong-v5"), np.zeros((20, 2), np.int32))
     # An episode: its first step, the limit of 7, then the next one's first.

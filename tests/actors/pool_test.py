@@ -1,6 +1,6 @@
 """The pools: newest parameters, and actors that die, raise or hang.
 
-With real Ray. A fake unroller says which process made what, of which seed.
+With real Ray. A fake unroller records which process made what, of which seed.
 """
 
 import os
@@ -331,7 +331,7 @@ def test_local_pool_hands_on_tapes_and_its_end():
 
 
 def test_pools_have_one_face():
-    def face(pool):
+    def interface(pool):
         return {name for name in vars(pool) if not name.startswith("_")}
 
-    assert face(LocalPool) == face(RayPool)
+    assert interface(LocalPool) == interface(RayPool)

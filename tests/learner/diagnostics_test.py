@@ -62,7 +62,7 @@ def test_many_whole_numbers_share_64_counts():
 
 
 def filmed(spec, frames):
-    """A film of a game of these observations, each of two copies."""
+    """A film of a game of these observations, each of two environments."""
     film = Film(spec)
 
     def watch(frame, kind):

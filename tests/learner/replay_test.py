@@ -100,13 +100,13 @@ def test_samples_are_uniform(turns):
 
 
 def test_the_same_seed_gives_the_same_samples():
-    def story(seed):
+    def samples(seed):
         replay = make(seed=seed)
         unrolls = [an_unroll([2 * i, 2 * i + 1]) for i in range(10)]
         return np.stack([replay.mix(u).version for u in unrolls])
 
-    np.testing.assert_array_equal(story(1), story(1))
-    assert np.any(story(1) != story(2))
+    np.testing.assert_array_equal(samples(1), samples(1))
+    assert np.any(samples(1) != samples(2))
 
 
 def test_the_ratio_of_old_to_new_is_the_same_in_every_batch():
