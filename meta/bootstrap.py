@@ -13,14 +13,16 @@ Three factories with one interface, `MetaLearner(init, step)`:
 `meta.tasks.initialisation`.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
+from meta.batches import Batches, next_batches, same_batches
+from meta.batches import Split as Split
 from meta.geometry import distance
 from meta.loop import Loop, unrolled
 from meta.matching import Matching
@@ -32,36 +34,6 @@ from meta.meta_learner import (
     online,
 )
 from meta.update import Batch, InnerState, Metrics, PyTree, Update
-
-
-class Split(NamedTuple):
-    """Which batches of a window serve which part of a meta-step."""
-
-    inner: Sequence[Batch]  # K
-    bootstrap: Sequence[Batch]  # L
-    matching: Batch
-
-
-class Batches(NamedTuple):
-    """A rule that shares a window out: `size(K, L)` and `split`."""
-
-    size: Callable[[int, int], int]
-    split: Callable[[Sequence[Batch], int, int], Split]
-
-
-def _split_next(batches: Sequence[Batch], k: int, length: int) -> Split:
-    bootstrap = batches[k : k + length]
-    return Split(batches[:k], bootstrap, bootstrap[-1])
-
-
-def _split_same(batches: Sequence[Batch], k: int, length: int) -> Split:
-    return Split(batches[:k], [batches[k - 1]] * length, batches[k - 1])
-
-
-# The bootstrap looks ahead at the L batches that follow the inner ones.
-next_batches = Batches(lambda k, length: k + length, _split_next)
-# The bootstrap uses the last inner batch again, L times.
-same_batches = Batches(lambda k, length: max(k, 1), _split_same)
 
 
 def fixed(update: Update, *, num_inner: int = 1) -> MetaLearner:
