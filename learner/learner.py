@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -19,11 +20,11 @@ from meta import bootstrap
 from meta.bootstrap import MetaLearner, MetaState
 from meta.matching import Matching, Predict, kl_divergence
 from meta.parameters import SelfTuned
-from meta.update import Loss, gradient_update
+from meta.update import SemiLoss, semi_gradient_update
 
 PyTree = Any
-# (meta_params -> Hyperparams) -> Loss
-MakeLoss = Callable[[Callable[[PyTree], Hyperparams]], Loss]
+# (meta_params -> Hyperparams) -> SemiLoss
+MakeLoss = Callable[[Callable[[PyTree], Hyperparams]], SemiLoss]
 
 
 class LearnerState(NamedTuple):
@@ -75,7 +76,7 @@ def impala(
     num_inner: int = 1,
 ) -> Algorithm:
     """IMPALA (Espeholt et al. 2018): nothing is self-tuned."""
-    update = gradient_update(make_loss(tuned.values), optimiser)
+    update = semi_gradient_update(make_loss(tuned.values), optimiser)
     return Algorithm(bootstrap.fixed(update, num_inner=num_inner), tuned)
 
 
@@ -99,13 +100,15 @@ def stacx(
     plain_loss = make_loss(lambda _: plain)
 
     def objective(params, start_params, meta_params, batch):
-        value, _ = plain_loss(params, meta_params, batch)
+        # Stop-gradient: the objective descends along its semi-gradient.
+        fixed = lax.stop_gradient(params)
+        value, _ = plain_loss(params, fixed, meta_params, batch)
         new, old = predict(params, batch), predict(start_params, batch)
         kl = kl_divergence(new.logits, old.logits)
         return value + kl_weight * reduce(new.weights * kl)
 
     meta_learner = bootstrap.standard(
-        gradient_update(make_loss(tuned.values), optimiser),
+        semi_gradient_update(make_loss(tuned.values), optimiser),
         objective,
         meta_optimiser,
         num_inner=num_inner,
@@ -130,8 +133,8 @@ def bmg(
 ) -> Algorithm:
     """BMG (Flennerhag et al. 2022): matches a bootstrap of x_K."""
     meta_learner = bootstrap.bootstrapped(
-        gradient_update(make_loss(tuned.values), optimiser),
-        gradient_update(make_loss(lambda _: plain), bootstrap_optimiser),
+        semi_gradient_update(make_loss(tuned.values), optimiser),
+        semi_gradient_update(make_loss(lambda _: plain), bootstrap_optimiser),
         matching,
         meta_optimiser,
         num_inner=num_inner,

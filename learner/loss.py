@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import rlax
-from jax import lax
 
 from actors.networks import Outputs
 from actors.transition import FIRST, LAST, Transition, Unroll
 from learner.vtrace import leaky_vtrace
 from meta.matching import Prediction, kl_divergence
-from meta.update import Loss
+from meta.update import SemiLoss
 
 PyTree = Any
 # (params, observation [T+1, B, …], first [T+1, B], core_state) -> Outputs
@@ -61,15 +60,16 @@ def actor_critic_loss(
     clip_reward: Callable[[jax.Array], jax.Array],
     reduce: Callable[[jax.Array], jax.Array],
     kl_threshold: float,
-) -> Loss:
+) -> SemiLoss:
     """The sum over heads of g_p L_p + g_v L_v + g_e L_e.
 
         L_p = -log pi(a) A,  L_v = (vs - v)^2 / 2,  L_e = -entropy(pi),
 
     with leaky V-trace targets vs and advantages A under each head's own
-    discount, lambda and leaks. The values and ratios that go into them carry
-    no gradient, so the inner gradient is the usual one, while targets and
-    advantages stay differentiable in the hyper-parameters.
+    discount, lambda and leaks. The values and ratios that go into them are
+    those of the fixed parameters: the gradient by the first argument is the
+    usual semi-gradient, while targets and advantages stay differentiable in
+    the hyper-parameters and in the fixed parameters.
 
     Args:
       unroll_network: `Agent.unroll`.
@@ -81,22 +81,22 @@ def actor_critic_loss(
         infinite for none.
 
     Returns:
-      `(params, meta_params, batch) -> (scalar, metrics)`, `batch` an `Unroll`
-      of stacked observations. Metrics are numbers of head 0, and `rho` `[T,
-      B]`, the clipped importance ratios; NaN where a step does not count.
+      `(params, fixed_params, meta_params, batch) -> (scalar, metrics)`,
+      `batch` an `Unroll` of stacked observations. Metrics are numbers of head
+      0, and `rho` `[T, B]`, the clipped importance ratios; NaN where a step
+      does not count.
     """
 
-    def loss(params, meta_params, batch: Unroll):
+    def loss(params, fixed_params, meta_params, batch: Unroll):
         outputs = _apply(unroll_network, params, batch)
+        fixed = _apply(unroll_network, fixed_params, batch)
         data = _shift(batch.transitions, clip_reward)
-        kl = kl_divergence(
-            data.behaviour, lax.stop_gradient(outputs.logits[:-1, :, 0])
-        )
+        kl = kl_divergence(data.behaviour, fixed.logits[:-1, :, 0])
         trusted = data.valid * (kl <= kl_threshold)
         data = data._replace(valid=trusted)
         h = hyperparams(meta_params)
         terms = jax.vmap(_head_terms, in_axes=(0, 2, 2, None), out_axes=-1)(
-            h, outputs.logits, outputs.values, data
+            h, outputs, fixed, data
         )  # [T, B, H]
         total = jnp.sum(
             h.policy_weight * terms.policy
@@ -156,32 +156,34 @@ def _shift(t: Transition, clip_reward) -> _Data:
 
 
 def _head_terms(
-    h: Hyperparams, logits: jax.Array, values: jax.Array, data: _Data
+    h: Hyperparams, outputs: Outputs, fixed: Outputs, data: _Data
 ) -> _Terms:
     """One head: `h` scalars, logits `[T+1, B, A]`, values `[T+1, B]`."""
-    log_pi = jax.nn.log_softmax(logits[:-1])
-    log_mu = jax.nn.log_softmax(data.behaviour)
+    log_pi = jax.nn.log_softmax(outputs.logits[:-1])
     log_pi_a = rlax.batched_index(log_pi, data.action)
-    log_mu_a = rlax.batched_index(log_mu, data.action)
-    # Stop-gradient on what goes in, never on the targets: rlax's
-    # stop_target_gradients would silence discount, lambda and the leaks.
-    rho = jnp.exp(lax.stop_gradient(log_pi_a) - log_mu_a) * data.valid
-    constant = lax.stop_gradient(values)
     vtrace = leaky_vtrace(
-        v_tm1=constant[:-1],
-        v_t=constant[1:],
+        v_tm1=fixed.values[:-1],
+        v_t=fixed.values[1:],
         r_t=data.reward,
         discount_t=data.discount * h.discount,
-        rho_tm1=rho,
+        rho_tm1=_ratio(fixed, data),
         lambda_=h.trace,
         alpha_rho=h.alpha_rho,
         alpha_c=h.alpha_c,
     )
-    gap = vtrace.targets - values[:-1]
+    gap = vtrace.targets - outputs.values[:-1]
     negative_entropy = jnp.sum(jnp.exp(log_pi) * log_pi, axis=-1)
     return _Terms(
         policy=-data.valid * log_pi_a * vtrace.advantages,
         value=data.valid * 0.5 * jnp.square(gap),
         entropy=data.valid * negative_entropy,
-        ratio=jnp.minimum(1.0, rho),
+        ratio=jnp.minimum(1.0, _ratio(fixed, data)),
     )
+
+
+def _ratio(fixed: Outputs, data: _Data) -> jax.Array:
+    """pi(a) / mu(a) `[T, B]`; 0 where a step does not count."""
+    log_pi = jax.nn.log_softmax(fixed.logits[:-1])
+    log_mu = jax.nn.log_softmax(data.behaviour)
+    log_ratio = rlax.batched_index(log_pi - log_mu, data.action)
+    return jnp.exp(log_ratio) * data.valid

@@ -13,6 +13,8 @@ Metrics = dict[str, Any]
 
 # (params, meta_params, batch) -> (scalar loss, metrics)
 Loss = Callable[[PyTree, PyTree, Batch], tuple[jax.Array, Metrics]]
+# (params, fixed_params, meta_params, batch) -> (scalar loss, metrics)
+SemiLoss = Callable[[PyTree, PyTree, PyTree, Batch], tuple[jax.Array, Metrics]]
 
 
 class InnerState(NamedTuple):
@@ -57,6 +59,34 @@ def gradient_update(
       `gradient_norm` (before clipping).
     """
 
+    def semi_loss(params, fixed_params, meta_params, batch):
+        del fixed_params
+        return loss(params, meta_params, batch)
+
+    return semi_gradient_update(semi_loss, optimiser)
+
+
+def semi_gradient_update(
+    loss: SemiLoss, optimiser: optax.GradientTransformation
+) -> Update:
+    """Returns one optimiser step along a semi-gradient.
+
+    x' = x + optimiser(g(x)),  g(x) = grad_y loss(y, x, w, batch) at y = x.
+
+    What is bootstrapped (targets, advantages) is made of the second argument.
+    A stop-gradient inside a loss of one argument gives the same g, but cuts
+    its derivative: from the second update on, x depends on w, and so do the
+    targets. Here dg/dx is whole, and the meta-gradient exact for every K.
+
+    Args:
+      loss: `(params, fixed_params, meta_params, batch) -> (scalar, metrics)`,
+        differentiated by the first; both are given the same parameters.
+      optimiser: an optax transformation.
+
+    Returns:
+      An `Update` as `gradient_update`'s.
+    """
+
     def init(params: PyTree) -> InnerState:
         return InnerState(params, optimiser.init(params))
 
@@ -64,7 +94,7 @@ def gradient_update(
         state: InnerState, meta_params: PyTree, batch: Batch
     ) -> tuple[InnerState, Metrics]:
         (value, metrics), gradient = jax.value_and_grad(loss, has_aux=True)(
-            state.params, meta_params, batch
+            state.params, state.params, meta_params, batch
         )
         updates, opt_state = optimiser.update(
             gradient, state.opt_state, state.params

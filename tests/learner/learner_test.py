@@ -15,7 +15,7 @@ from learner.config import (
     LearnerConfig,
     NetworkConfig,
 )
-from meta.update import gradient_update
+from meta.update import semi_gradient_update
 from tests.learner.tiny_learner import (
     TASK,
     B,
@@ -135,7 +135,7 @@ def test_impala_is_the_plain_update():
     loss = build.build_loss(config, agent)(
         lambda _: build.plain_hyperparams(config)
     )
-    update = gradient_update(loss, build.build_optimiser(config, TASK))
+    update = semi_gradient_update(loss, build.build_optimiser(config, TASK))
     params = some_params(agent)
     (batch,) = a_window(learner)
     expected, _ = jax.jit(update.apply)(update.init(params), (), batch)

@@ -118,7 +118,13 @@ def make_loss(hyperparams, *, network=look_up, **options):
 def compiled(**options):
     """The loss of a table, its metrics and gradient; w is `Hyperparams`."""
     loss = make_loss(lambda w: w, **options)
-    return jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+    def semi_gradient(table, hyperparams, batch):
+        return jax.value_and_grad(loss, has_aux=True)(
+            table, table, hyperparams, batch
+        )
+
+    return jax.jit(semi_gradient)
 
 
 def gradient(table, hyperparams, batch, **options):

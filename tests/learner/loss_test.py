@@ -40,7 +40,7 @@ def test_the_loss_is_its_transcription(limit, threshold):
     )
     for seed in range(3):
         table, h, batch = a_table(seed), some_hyperparams(seed), a_batch(seed)
-        value, metrics = jax.jit(loss)(table, h, batch)
+        value, metrics = jax.jit(loss)(table, table, h, batch)
         expected, metrics_by_hand = loss_by_hand(
             table, h, batch, limit=limit, threshold=threshold
         )
@@ -67,14 +67,15 @@ def test_the_network_sees_where_games_begin():
         return look_up(*arguments)
 
     batch, table = a_batch()._replace(core_state={"memory": 7}), a_table()
-    make_loss(lambda w: w, network=network)(table, some_hyperparams(), batch)
+    loss = make_loss(lambda w: w, network=network)
+    loss(table, table, some_hyperparams(), batch)
     predict(network)(table, batch)
     for params, observation, first, core_state in calls:
         assert params is table
         assert observation is batch.transitions.observation
         np.testing.assert_array_equal(first, STEP_TYPE == FIRST)
         assert core_state == {"memory": 7}
-    assert len(calls) == 2
+    assert len(calls) == 3  # the loss has two arguments of parameters
 
 
 # The inner gradient is the usual one.
@@ -139,7 +140,7 @@ def test_the_inner_gradient_is_that_of_rlax_parts():
         jax.grad(functools.partial(rlax_loss, h=h, batch=batch))
     )
     found, expected = (
-        gradient_of(params, (), batch)[0],
+        gradient_of(params, params, (), batch)[0],
         gradient_by_rlax(params),
     )
     for name in params:
