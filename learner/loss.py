@@ -10,7 +10,7 @@ import rlax
 from actors.networks import Outputs
 from actors.transition import FIRST, LAST, Transition, Unroll
 from learner.vtrace import leaky_vtrace
-from meta.matching import Prediction, kl_divergence
+from meta.matching import Prediction, kl_divergence, weighted_mean
 from meta.update import SemiLoss
 
 PyTree = Any
@@ -93,10 +93,9 @@ def actor_critic_loss(
         data = _shift(batch.transitions, clip_reward)
         kl = kl_divergence(data.behaviour, fixed.logits[:-1, :, 0])
         trusted = data.valid * (kl <= kl_threshold)
-        data = data._replace(valid=trusted)
         h = hyperparams(meta_params)
         terms = jax.vmap(_head_terms, in_axes=(0, 2, 2, None), out_axes=-1)(
-            h, outputs, fixed, data
+            h, outputs, fixed, data._replace(valid=trusted)
         )  # [T, B, H]
         total = jnp.sum(
             h.policy_weight * terms.policy
@@ -108,8 +107,9 @@ def actor_critic_loss(
             "policy_loss": jnp.mean(terms.policy[..., 0]),
             "value_loss": jnp.mean(terms.value[..., 0]),
             "entropy": -jnp.mean(terms.entropy[..., 0]),
-            "behaviour_kl": jnp.mean(kl),
-            "masked": jnp.mean(1.0 - trusted),
+            # Of steps that are not ignored anyway.
+            "behaviour_kl": weighted_mean(kl, data.valid),
+            "masked": weighted_mean(1.0 - trusted, data.valid),
             # Each step's own, for a histogram where one is wanted.
             "rho": jnp.where(trusted > 0, terms.ratio[..., 0], jnp.nan),
         }

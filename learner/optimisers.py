@@ -1,7 +1,12 @@
 """Optimisers by name, safe to differentiate through."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import optax
+
+PyTree = Any
 
 
 def make_optimiser(
@@ -49,4 +54,27 @@ def _clipped(
 ) -> optax.GradientTransformation:
     if not clip:
         return optimiser
-    return optax.chain(optax.clip_by_global_norm(clip), optimiser)
+    return optax.chain(clip_by_global_norm(clip), optimiser)
+
+
+def clip_by_global_norm(most: float) -> optax.GradientTransformation:
+    """g min(1, most / |g|), differentiable at g = 0.
+
+    Optax's takes the root of |g|^2 whatever it is: at zero that has no finite
+    derivative, and one update without a gradient (every step of a batch
+    masked) made the whole meta-gradient NaN.
+
+    Args:
+      most: the norm above which gradients are scaled down to it.
+    """
+
+    def clip(gradient: PyTree, _: PyTree = None) -> PyTree:
+        squared = optax.tree.norm(gradient, squared=True)
+        above = squared > most**2
+        # The root of a constant where nothing is clipped: what is not chosen
+        # is differentiated too, and zero times infinity is NaN.
+        norm = jnp.sqrt(jnp.where(above, squared, 1.0))
+        scale = jnp.where(above, most / norm, 1.0)
+        return jax.tree.map(lambda g: g * scale, gradient)
+
+    return optax.stateless(clip)

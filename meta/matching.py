@@ -55,7 +55,7 @@ def policy_kl(predict: Predict) -> Matching:
         del meta_params
         online = predict(params, batch)
         target = predict(bootstrap_params, batch)
-        return _mean(
+        return weighted_mean(
             kl_divergence(target.logits, online.logits), online.weights
         )
 
@@ -81,7 +81,7 @@ def policy_kl_and_value(
         target = predict(bootstrap_params, batch)
         kl = kl_divergence(target.logits, online.logits)
         gap = jnp.square(target.values - online.values)
-        return _mean(kl + value_coefficient * gap, online.weights)
+        return weighted_mean(kl + value_coefficient * gap, online.weights)
 
     return matching
 
@@ -105,6 +105,6 @@ def kl_divergence(p_logits: jax.Array, q_logits: jax.Array) -> jax.Array:
     return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
 
 
-def _mean(x: jax.Array, weights: jax.Array) -> jax.Array:
-    # A batch without one state that counts gives 0, not NaN.
+def weighted_mean(x: jax.Array, weights: jax.Array) -> jax.Array:
+    """sum(weights x) / sum(weights); 0, not NaN, where nothing counts."""
     return jnp.sum(weights * x) / jnp.maximum(jnp.sum(weights), 1.0)

@@ -217,8 +217,8 @@ def loss_by_hand(
         "policy_loss": terms[0, ..., 0].mean(),
         "value_loss": terms[1, ..., 0].mean(),
         "entropy": -terms[2, ..., 0].mean(),
-        "behaviour_kl": kl.mean(),
-        "masked": masked.mean(),
+        "behaviour_kl": kl[~LASTS[:-1]].mean(),
+        "masked": masked[~LASTS[:-1]].mean(),
         "rho": ratios,
     }
     return total, metrics

@@ -5,8 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from learner.optimisers import make_meta_optimiser, make_optimiser
+from learner.optimisers import (
+    clip_by_global_norm,
+    make_meta_optimiser,
+    make_optimiser,
+)
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -117,6 +123,33 @@ def test_a_step_has_a_derivative_where_the_gradient_is_zero(name):
     # A first step's moments: rmsprop (1 - decay) g^2, adam g and g^2.
     expected = {"rmsprop": RATE / np.sqrt(EPS), "adam": RATE / np.sqrt(EPS)}
     np.testing.assert_allclose(slope, -expected.get(name, RATE))
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "adam", "sgd"])
+def test_a_clipped_step_has_a_derivative_where_the_gradient_is_zero(name):
+    clipped, free = make(name, clip=0.5), make(name)
+
+    def slope(optimiser):
+        def step(gradient):
+            return optimiser.update(gradient, optimiser.init(X), X)[0]
+
+        return jax.jacobian(step)(np.zeros(2))
+
+    np.testing.assert_allclose(slope(clipped), slope(free))
+    assert np.all(np.isfinite(slope(clipped)))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.floats(-10.0, 10.0, width=32), min_size=3, max_size=3),
+    st.floats(0.1, 20.0),
+)
+def test_clipping_is_optax_s(numbers, most):
+    gradient = {"a": np.array(numbers[:2]), "b": np.array(numbers[2])}
+    found, _ = clip_by_global_norm(most).update(gradient, optax.EmptyState())
+    optaxs = optax.clip_by_global_norm(most)
+    expected, _ = optaxs.update(gradient, optaxs.init(gradient))
+    jax.tree.map(np.testing.assert_allclose, found, expected)
 
 
 def test_an_unknown_name_is_refused():
