@@ -1,8 +1,8 @@
 """A run over three hosts, of which one is cut off, comes back, and is killed.
 
-python -m benchmarks.three_hosts --out FOLDER     (as root)
+    python -m benchmarks.three_hosts --out FOLDER     (as root)
 
-The hosts are network namespaces (`namespaces.py`); Ray and the run are
+The hosts are network namespaces (`network_namespaces.py`); Ray and the run are
 started by the commands of docs/cluster.md.
 """
 
@@ -18,13 +18,13 @@ from typing import Any
 import tyro
 
 from benchmarks import results
-from benchmarks.namespaces import Host, Network
+from benchmarks.network_namespaces import Host, Network
 from learner.record.metrics import newest_line, read_lines
 
 TOKEN = {"RAY_AUTH_MODE": "token"}
 # A host that falls silent is given up after three checks, not after five of
 # up to ten seconds each.
-_CHECKS = {
+_HEALTH_CHECKS = {
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "3",
@@ -46,102 +46,108 @@ class ThreeHostsConfig:
     calm: float = 15.0
 
 
-class Watched:
+class RunMonitor:
     """A run, seen through its metrics alone."""
 
     def __init__(self, folder: pathlib.Path, driver: subprocess.Popen):
         self._path = folder / "metrics.jsonl"
         self._driver = driver
 
-    def newest(self) -> dict[str, Any]:
+    def newest_line(self) -> dict[str, Any]:
         """The last line; empty before the first."""
         return newest_line(self._path)
 
-    def until(
+    def wait_until(
         self, condition: Callable[[dict[str, Any]], bool], seconds: float = 240
     ) -> float:
         """Seconds until a line fulfils the condition."""
         start = time.monotonic()
-        while not ((line := self.newest()) and condition(line)):
+        while not ((line := self.newest_line()) and condition(line)):
             late = time.monotonic() - start > seconds
             if late or self._driver.poll() is not None:
                 raise TimeoutError(f"not within {seconds} s; last: {line}")
             time.sleep(0.1)
         return time.monotonic() - start
 
-    def longest_stop(self) -> float:
+    def wait_until_replaced(self, since: int) -> float:
+        """Seconds until more actors have been replaced than `since`."""
+        return self.wait_until(lambda line: line["replaced"] > since)
+
+    def longest_gap(self) -> float:
         """The longest time between two lines, in seconds."""
-        at = [line["seconds"] for line in read_lines(self._path)]
-        return max(b - a for a, b in itertools.pairwise(at))
+        times = [line["seconds"] for line in read_lines(self._path)]
+        return max(b - a for a, b in itertools.pairwise(times))
 
 
 def main() -> None:
     """Runs it all; prints and writes what was measured."""
-    options = tyro.cli(ThreeHostsConfig)
+    options = tyro.cli(
+        ThreeHostsConfig, prog="python -m benchmarks.three_hosts"
+    )
     folder = pathlib.Path(options.out).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(Network())
-        hosts = [Host(n, i + 1) for i, n in enumerate(("learn", "a", "b"))]
+        names = "head", "actor-1", "actor-2"
+        hosts = [Host(name, i) for i, name in enumerate(names, start=1)]
         for host in hosts:
-            stack.callback(host.end)
-        measured = _story(folder, options.calm, *hosts)
+            stack.callback(host.kill)
+        measured = _measure(folder, options.calm, *hosts)
     for name, value in measured.items():
         print(f"{name:<40} {value:.1f}")
     results.write(str(folder / "measured.json"), options, **measured)
 
 
-def _story(
-    folder: pathlib.Path, calm: float, learn: Host, a: Host, b: Host
+def _measure(
+    folder: pathlib.Path, calm: float, head: Host, first: Host, second: Host
 ) -> dict[str, float]:
-    told: dict[str, float] = {}
-    start_head(learn, folder)
-    join(a, learn, folder)
-    driver = learn.start(_command(folder), folder / "train.log", **TOKEN)
-    run = Watched(folder / "run", driver)
-    run.until(lambda line: line["actors"] == 1)
+    """Trains on the head and the first host; disturbs the second."""
+    measured: dict[str, float] = {}
+    start_head(head, folder)
+    join_cluster(first, head, folder)
+    driver = head.start(_command(folder), folder / "train.log", **TOKEN)
+    run = RunMonitor(folder / "run", driver)
+    run.wait_until(lambda line: line["actors"] == 1)
     time.sleep(calm)
 
-    join(b, learn, folder)
-    told["join: seconds until it plays"] = run.until(_both)
+    join_cluster(second, head, folder)
+    measured["join: seconds until it plays"] = run.wait_until(_both_play)
     time.sleep(calm)
 
-    replaced = run.newest()["replaced"]
-    b.cut()
-    told["cut: seconds until noticed"] = run.until(
-        lambda line: line["replaced"] > replaced
-    )
+    replaced = run.newest_line()["replaced"]
+    second.disconnect()
+    measured["cut: seconds until noticed"] = run.wait_until_replaced(replaced)
     time.sleep(calm)
-    b.plug()
-    told["back: seconds until it plays"] = run.until(_both)
+    second.reconnect()
+    measured["back: seconds until it plays"] = run.wait_until(_both_play)
     time.sleep(calm)
 
-    replaced = run.newest()["replaced"]
-    b.end()
-    told["killed: seconds until noticed"] = run.until(
-        lambda line: line["replaced"] > replaced
+    replaced = run.newest_line()["replaced"]
+    second.kill()
+    measured["killed: seconds until noticed"] = run.wait_until_replaced(
+        replaced
     )
     time.sleep(calm)
     # In the host's own processes: nsenter hands no signals on.
     stop = ["pkill", "-TERM", "-f", "experiments.command.main"]
-    learn.start(stop, folder / "train.log")
+    head.start(stop, folder / "train.log")
     driver.wait(120)
-    told["learner: longest stop, seconds"] = run.longest_stop()
-    told["frames"] = run.newest()["frames"]
-    return told
+    measured["learner: longest stop, seconds"] = run.longest_gap()
+    measured["frames"] = run.newest_line()["frames"]
+    return measured
 
 
-def _both(line: dict[str, Any]) -> bool:
+def _both_play(line: dict[str, Any]) -> bool:
     return line["actors"] == 2
 
 
 def start_head(host: Host, folder: pathlib.Path) -> None:
     """Starts a cluster's head on a host, which gives silent ones up soon."""
     command = ["ray", "start", "--head", "--port", "6379", "--num-cpus", "1"]
-    host.start(command, folder / "head.log", **TOKEN, **_CHECKS).wait()
+    host.start(command, folder / "head.log", **TOKEN, **_HEALTH_CHECKS).wait()
 
 
-def join(host: Host, head: Host, folder: pathlib.Path) -> None:
+def join_cluster(host: Host, head: Host, folder: pathlib.Path) -> None:
     """Makes a host join the head's cluster, again and again."""
     command = _JOIN.format(head=head.address)
     host.start(["sh", "-c", command], folder / f"{host.name}.log", **TOKEN)
@@ -149,17 +155,11 @@ def join(host: Host, head: Host, folder: pathlib.Path) -> None:
 
 def _command(folder: pathlib.Path) -> list[str]:
     return [
-        *(
-            "python",
-            "-m",
-            "experiments.command.main",
-            "train",
-            "--address",
-            "auto",
-        ),
+        *("python", "-m", "experiments.command.main", "train"),
+        *("--address", "auto", "--out", str(folder / "run")),
         *("--preset", "catch", "--frames", "100000000"),
         *("--actors.count", "2", "--actors.min", "1"),
-        *("--log-seconds", "0.2", "--out", str(folder / "run")),
+        *("--log-seconds", "0.2"),
     ]
 
 

@@ -1,1 +1,1 @@
-"""Faults in real runs: what is lost, and how long it takes to go on."""
+"""Chaos tests: faults in real runs; `__main__.py` says how."""

@@ -1,6 +1,23 @@
-"""`make chaos`: each fault in a real run, and what came of it.
+"""Chaos tests: each fault in a real `bmg train`, and how it recovers.
 
-python -m tests.chaos --rounds 3 --out docs/results/reliability
+    python -m tests.chaos --rounds 3 --out docs/results/reliability
+    python -m tests.chaos --rounds 1 --only "actor killed"
+
+Every fault of `faults.py` is made in a small run of its own that trains and
+has a checkpoint. The run must then learn on, or end with a message and learn
+on when it is started again; count every frame once; leave no half-written line
+and no process. Faults of disks mount file systems, those of networks make
+hosts of network namespaces: both need root, and are not run without.
+
+Beside it:
+
+    python -m tests.chaos.random_faults    many faults in one run, half an hour
+    python -m tests.chaos.soak             memory and files of an hour's run
+
+How it works: `training.py` starts and watches the run (`cluster.py`: over
+three hosts), `injections.py` does things to it, some of them from inside
+(`patches/`), `recovery.py` says when it has recovered, `scenario.py` puts them
+together. `chaos_test.py` and `soak_test.py` test this harness itself.
 """
 
 import csv
@@ -16,10 +33,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos import scenario
+from tests.chaos.cluster import ClusterTraining
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.hosts import HostsTraining
-from tests.chaos.scenario import finish, undergo
-from tests.chaos.training import SMALL, FailedError, Training
+from tests.chaos.training import SMALL_RUN, FailedError, Training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +45,14 @@ class ChaosConfig:
 
     # Times that each fault is made.
     rounds: int = 3
-    # Only faults whose name holds this.
+    # Only faults whose name contains this.
     only: str = ""
     # Folder of faults.csv.
     out: str = "runs/chaos"
 
 
 class Outcome(NamedTuple):
-    """What came of one fault."""
+    """What came of one fault; a row of faults.csv."""
 
     fault: str
     round: int
@@ -53,48 +70,49 @@ def main() -> int:
     outcomes = []
     for number in range(1, config.rounds + 1):
         for fault in chosen:
-            outcomes.append(_try(fault, number))
+            outcomes.append(_outcome(fault, number))
             console.print(_line(outcomes[-1]), soft_wrap=True)
             _write(pathlib.Path(config.out), outcomes)
     console.print(_table(outcomes))
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 
-def _try(fault: Fault, number: int) -> Outcome:
-    if (fault.room or fault.hosts) and os.geteuid():
+def _outcome(fault: Fault, number: int) -> Outcome:
+    if fault.needs_root and os.geteuid():
         note = "not run: only root may mount file systems and make hosts"
         return Outcome(fault.name, number, False, 0.0, 0, note)
-    kind = HostsTraining if fault.hosts else Training
-    with tempfile.TemporaryDirectory() as place:
-        logs, disk = pathlib.Path(place), pathlib.Path(place, "disk")
+    make_training = ClusterTraining if fault.cluster else Training
+    with tempfile.TemporaryDirectory() as folder:
+        logs, disk = pathlib.Path(folder), pathlib.Path(folder, "disk")
         disk.mkdir()
-        if fault.room:
-            _mount(disk, fault.room)
-        training = kind(disk / "run", (*SMALL, *fault.flags), logs)
+        if fault.disk_mib:
+            _mount(disk, fault.disk_mib)
+        flags = (*SMALL_RUN, *fault.flags)
+        training = make_training(disk / "run", flags, logs)
         try:
-            seconds, lost = _hurt(fault, training)
+            seconds, lost = _run(fault, training)
             return Outcome(fault.name, number, True, seconds, lost, "")
         except FailedError as error:
             note = str(error)
             return Outcome(fault.name, number, False, 0.0, 0, note)
         finally:
-            training.end()
-            if fault.room:
+            training.kill_all()
+            if fault.disk_mib:
                 subprocess.run(["umount", "-l", disk], check=False)
 
 
-def _hurt(fault: Fault, training: Training) -> tuple[float, int]:
-    """Seconds to recover, and frames that were learned and are lost."""
+def _run(fault: Fault, training: Training) -> tuple[float, int]:
+    """Seconds to recover, and frames that were learned from and are lost."""
     training.start()
-    training.until(training.checkpoints, 120, "a checkpoint")
-    seconds, lost = undergo(fault, training)
-    finish(training)
+    training.wait_until(training.checkpoints, 120, "a checkpoint")
+    seconds, lost = scenario.run(fault, training)
+    scenario.finish(training)
     return seconds, lost
 
 
-def _mount(place: pathlib.Path, room: int) -> None:
-    options = f"size={room}m"
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+def _mount(folder: pathlib.Path, mib: int) -> None:
+    options = f"size={mib}m"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     subprocess.run(command, check=True)
 
 
@@ -103,32 +121,33 @@ def _write(folder: pathlib.Path, outcomes: list[Outcome]) -> None:
     with (folder / "faults.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Outcome._fields)
-        writer.writerows(o._replace(note=_last(o.note)) for o in outcomes)
+        writer.writerows(o._replace(note=_last_line(o.note)) for o in outcomes)
 
 
-def _last(note: str) -> str:
+def _last_line(note: str) -> str:
     return (note.strip().splitlines() or [""])[-1][:200]
 
 
 def _line(outcome: Outcome) -> str:
-    how = "held" if outcome.passed else f"FAILED {outcome.note}"
+    result = "passed" if outcome.passed else f"FAILED {outcome.note}"
     return (
-        f"round {outcome.round}  {outcome.fault:36} {how}  "
+        f"round {outcome.round}  {outcome.fault:36} {result}  "
         f"{outcome.recovery_seconds:.1f} s, {outcome.frames_lost:,} frames lost"
     )
 
 
 def _table(outcomes: list[Outcome]) -> Table:
     table = Table(title="faults")
-    for name in ("fault", "held", "slowest recovery, s", "most frames lost"):
+    columns = "fault", "passed", "slowest recovery, s", "most frames lost"
+    for name in columns:
         table.add_column(name, justify="left" if name == "fault" else "right")
     for name in dict.fromkeys(outcome.fault for outcome in outcomes):
-        of = [outcome for outcome in outcomes if outcome.fault == name]
+        rounds = [outcome for outcome in outcomes if outcome.fault == name]
         table.add_row(
             name,
-            f"{sum(o.passed for o in of)} of {len(of)}",
-            f"{max(o.recovery_seconds for o in of):.1f}",
-            f"{max(o.frames_lost for o in of):,}",
+            f"{sum(o.passed for o in rounds)} of {len(rounds)}",
+            f"{max(o.recovery_seconds for o in rounds):.1f}",
+            f"{max(o.frames_lost for o in rounds):,}",
         )
     return table
 

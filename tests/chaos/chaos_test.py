@@ -2,15 +2,16 @@
 
 import json
 import os
+import pathlib
 import subprocess
+import sys
 
 import pytest
 
 from actors.episode import Episode
 from learner.record.metrics import Metrics
-from tests.chaos import faults, injections
-from tests.chaos.recovery import line, more
-from tests.chaos.scenario import undergo
+from tests.chaos import faults, injections, scenario
+from tests.chaos.recovery import increased, new_line
 from tests.chaos.training import FailedError, Training
 
 
@@ -51,29 +52,29 @@ def test_a_half_written_line_fails(tmp_path):
         run.check_files()
 
 
-def test_what_does_not_happen_in_time_fails_with_what_was_said(tmp_path):
+def test_what_does_not_happen_in_time_fails_with_its_output(tmp_path):
     run = training(tmp_path)
-    run._output = tmp_path / "said.txt"
-    run._output.write_text("why")
+    run._newest_output = tmp_path / "output.txt"
+    run._newest_output.write_text("why")
     with pytest.raises(FailedError, match="a save: not within 0 s\nwhy"):
-        run.until(lambda: False, 0, "a save")
+        run.wait_until(lambda: False, 0, "a save")
 
 
 def test_what_is_left_is_named(tmp_path, monkeypatch):
     run = training(tmp_path)
     monkeypatch.setattr(run, "processes", lambda: [os.getpid()])
     with pytest.raises(FailedError, match=r"left after 0 s: .*python"):
-        run.wait_for_end(0)
+        run.wait_for_exit(0)
     monkeypatch.setattr(run, "processes", list)
-    run.wait_for_end(0)
+    run.wait_for_exit(0)
 
 
-def test_damage_is_damage(tmp_path):
+def test_a_bit_is_flipped_and_a_file_truncated(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(bytes(range(9)))
-    injections.flip(path)
+    injections.flip_bit(path)
     assert path.read_bytes() == bytes([0, 1, 2, 3, 4 ^ 16, 5, 6, 7, 8])
-    injections.cut(path)
+    injections.truncate(path)
     assert path.stat().st_size == 4
 
 
@@ -84,7 +85,7 @@ def write(run, frames, **values):
 
 def test_a_new_line_is_a_recovery(tmp_path):
     run = training(tmp_path)
-    recovered = line({}, run)
+    recovered = new_line({}, run)
     assert not recovered()
     write(run, 400)
     assert recovered()
@@ -92,7 +93,7 @@ def test_a_new_line_is_a_recovery(tmp_path):
 
 def test_lines_that_a_resumed_run_drops_are_none(tmp_path):
     run = training(tmp_path)
-    recovered = line({}, run)
+    recovered = new_line({}, run)
     (run.folder / "metrics.jsonl").write_text('{"frames": 100}\n')
     assert not recovered()
     write(run, 150)
@@ -102,11 +103,33 @@ def test_lines_that_a_resumed_run_drops_are_none(tmp_path):
 def test_a_count_that_grows_is_a_recovery(tmp_path):
     run = training(tmp_path)
     write(run, 400, replaced=1)
-    recovered = more("replaced")(run.newest(), run)
+    recovered = increased("replaced")(run.newest_line(), run)
     write(run, 500, replaced=1)
     assert not recovered()
     write(run, 600, replaced=2)
     assert recovered()
+
+
+@pytest.mark.parametrize(
+    ("module", "attribute"),
+    [
+        ("actors.environment", "Environment.recv"),
+        ("actors.ray_pool", "RayPool._take"),
+    ],
+)
+def test_what_breaks_a_run_from_inside_is_patched(tmp_path, module, attribute):
+    patches = pathlib.Path(__file__).parent / "patches"
+    paths = os.pathsep.join([str(patches), os.getcwd()])
+    code = f"import {module} as m; print(m.{attribute}.__module__)"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ
+        | {"PYTHONPATH": paths, "BMG_CHAOS_TRIGGER": str(tmp_path / "x")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert printed.stdout.strip() == "sitecustomize"
 
 
 def test_faults_have_names_of_their_own():
@@ -122,7 +145,7 @@ class Learning(Training):
         self._starts = 2
 
     def frames(self):
-        write(self, self.newest()["frames"] + 10)
+        write(self, self.newest_line()["frames"] + 10)
         return super().frames()
 
 
@@ -136,9 +159,9 @@ def test_only_what_a_run_went_on_from_after_a_fault_is_lost(tmp_path):
         second.write_text(second.read_text() + "resumed at 4,000 frames\n")
 
     def lost(inject):
-        before = run.newest()["frames"]
-        fault = faults.Fault("one", inject, recovered=lambda *_: lambda: True)
-        return before, undergo(fault, run)[1]
+        before = run.newest_line()["frames"]
+        fault = faults.Fault("one", inject, recovery=lambda *_: lambda: True)
+        return before, scenario.run(fault, run)[1]
 
     assert lost(lambda run: None) == (5000, 0)
     before, frames = lost(restart)
@@ -156,6 +179,6 @@ def test_a_second_run_leaves_the_first_one_watched(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "_popen", popen)
     first = run.launch()
     first.wait()
-    assert run.launch_beside() == (0, "run-2.txt")
+    assert run.launch_second() == (0, "run-2.txt")
     assert run.process is first
-    assert run.text() == "run-1.txt"
+    assert run.output() == "run-1.txt"

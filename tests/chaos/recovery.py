@@ -1,35 +1,37 @@
-"""When a run has gone on after a fault: conditions on its metrics."""
+"""When a run has recovered from a fault: conditions on its metrics."""
 
 from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.training import Training
 
-Line = dict[str, Any]  # of metrics
-Recovered = Callable[[Line, Training], Callable[[], bool]]
+Metrics = dict[str, Any]  # a line of metrics.jsonl
+# From the last line before the fault and the run: whether it has recovered.
+Recovery = Callable[[Metrics, Training], Callable[[], bool]]
 
 
-def line(before: Line, training: Training) -> Callable[[], bool]:
-    """Another line; who resumes may first drop some."""
+def new_line(before: Metrics, training: Training) -> Callable[[], bool]:
+    """Another line of metrics; a run that resumes may first drop some."""
     del before
-    lowest = training.lines()
+    fewest = training.count_lines()
 
-    def grown() -> bool:
-        nonlocal lowest
-        lines = training.lines()
-        lowest = min(lowest, lines)
-        return lines > lowest
+    def recovered() -> bool:
+        nonlocal fewest
+        lines = training.count_lines()
+        fewest = min(fewest, lines)
+        return lines > fewest
 
-    return grown
+    return recovered
 
 
-def more(name: str) -> Recovered:
-    """A number of the metrics has grown: the fault was noticed and counted."""
+def increased(name: str) -> Recovery:
+    """A counter has grown: the fault was noticed and counted."""
     return lambda before, training: (
-        lambda: training.newest()[name] > before[name]
+        lambda: training.newest_line()[name] > before[name]
     )
 
 
-def both_play(before: Line, training: Training) -> Callable[[], bool]:
+def both_actors_play(before: Metrics, training: Training) -> Callable[[], bool]:
+    """Both of the cluster's actors play."""
     del before
-    return lambda: training.newest()["actors"] == 2
+    return lambda: training.newest_line()["actors"] == 2

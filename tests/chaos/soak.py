@@ -18,12 +18,17 @@ import numpy as np
 import tyro
 
 from benchmarks import results
-from tests.chaos.samples import Sample, draw, read, sample
+from tests.chaos.process_samples import (
+    ProcessSample,
+    plot,
+    read_csv,
+    sample_processes,
+)
 from tests.chaos.training import Training
 
-_MOST_SLOPE = 1.0  # MiB a minute
-_MOST_LOSS = 0.05  # of the speed
-_EARLY = (5.0, 15.0)  # minutes
+_MAX_MIB_PER_MINUTE = 1.0  # of a process
+_MAX_SLOWDOWN = 0.05  # of the speed
+_EARLY_MINUTES = (5.0, 15.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +56,7 @@ class SoakConfig:
 
 
 class Slope(NamedTuple):
-    """What the samples of one process say."""
+    """Growth of one process, fitted to its samples."""
 
     process: str
     pid: int
@@ -68,13 +73,13 @@ def main() -> int:
     out = pathlib.Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "samples.csv"
-    samples = read(path) if config.report_only else _train(config, path)
-    slopes = fit(samples, config.settle)
+    samples = read_csv(path) if config.report_only else _train(config, path)
+    slopes = fit_slopes(samples, config.settle)
     speeds = (
-        speed(samples, *_EARLY),
-        speed(samples, *_late(samples)),
+        frames_per_second(samples, *_EARLY_MINUTES),
+        frames_per_second(samples, *_late_minutes(samples)),
     )
-    draw(samples, out / "soak.png")
+    plot(samples, out / "soak.png")
     results.write(
         str(out / "soak.json"),
         config,
@@ -84,11 +89,11 @@ def main() -> int:
     for slope in slopes:
         print(_line(slope))
     print(f"{speeds[0]:,.0f} frames/s early, {speeds[1]:,.0f} late")
-    grows = any(slope.mib_a_minute >= _MOST_SLOPE for slope in slopes)
-    return int(grows or speeds[1] < (1 - _MOST_LOSS) * speeds[0])
+    grows = any(slope.mib_a_minute >= _MAX_MIB_PER_MINUTE for slope in slopes)
+    return int(grows or speeds[1] < (1 - _MAX_SLOWDOWN) * speeds[0])
 
 
-def _train(config: SoakConfig, path: pathlib.Path) -> list[Sample]:
+def _train(config: SoakConfig, path: pathlib.Path) -> list[ProcessSample]:
     flags = (
         *("--preset", config.preset, "--algorithm", config.algorithm),
         *("--frames", str(config.frames)),
@@ -99,20 +104,20 @@ def _train(config: SoakConfig, path: pathlib.Path) -> list[Sample]:
         samples = _watch(training, config, path)
         training.stop()
     finally:
-        training.end()
+        training.kill_all()
     return samples
 
 
 def _watch(
     training: Training, config: SoakConfig, path: pathlib.Path
-) -> list[Sample]:
+) -> list[ProcessSample]:
     start = time.monotonic()
-    samples: list[Sample] = []
+    samples: list[ProcessSample] = []
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Sample._fields)
+        writer.writerow(ProcessSample._fields)
         while (minutes := (time.monotonic() - start) / 60) < config.minutes:
-            fresh = sample(training, minutes)
+            fresh = sample_processes(training, minutes)
             writer.writerows(fresh)
             file.flush()
             samples += fresh
@@ -120,7 +125,7 @@ def _watch(
     return samples
 
 
-def fit(samples: list[Sample], settle: float) -> list[Slope]:
+def fit_slopes(samples: list[ProcessSample], settle: float) -> list[Slope]:
     """Least squares over what comes after `settle` minutes, by process.
 
     Those that were not there all the time (Ray keeps some idle workers, and
@@ -136,7 +141,7 @@ def fit(samples: list[Sample], settle: float) -> list[Slope]:
     return slopes
 
 
-def _slope(rows: list[Sample]) -> Slope:
+def _slope(rows: list[ProcessSample]) -> Slope:
     minutes = [row.minutes for row in rows]
     memory = np.polyfit(minutes, [row.resident_mib for row in rows], 1)
     files = np.polyfit(minutes, [row.files for row in rows], 1)
@@ -152,14 +157,16 @@ def _slope(rows: list[Sample]) -> Slope:
     )
 
 
-def speed(samples: list[Sample], start: float, end: float) -> float:
-    """Environment frames a second between two minutes."""
+def frames_per_second(
+    samples: list[ProcessSample], start: float, end: float
+) -> float:
+    """Environment frames per second between two minutes."""
     rows = [row for row in samples if start <= row.minutes <= end]
     first, last = rows[0], rows[-1]
     return (last.frames - first.frames) / (60 * (last.minutes - first.minutes))
 
 
-def _late(samples: list[Sample]) -> tuple[float, float]:
+def _late_minutes(samples: list[ProcessSample]) -> tuple[float, float]:
     """The last ten minutes."""
     end = samples[-1].minutes
     return end - 10, end

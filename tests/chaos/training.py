@@ -1,4 +1,4 @@
-"""A real `bmg train`, watched and hurt from outside."""
+"""A real `bmg train`, watched and signalled from outside."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ T = TypeVar("T")
 _MARK = "BMG_CHAOS_RUN"  # in the environment of all its processes
 _PATCHES = pathlib.Path(__file__).parent / "patches"
 # Small and quick: a line a second, a checkpoint every three.
-SMALL = (
+SMALL_RUN = (
     *("--preset", "catch", "--frames", "100000000"),
     *("--evaluation-episodes", "0", "--log-seconds", "1"),
     *("--checkpoint.seconds", "3", "--actors.timeout", "6"),
@@ -41,7 +41,7 @@ class Training:
     def __init__(
         self,
         folder: pathlib.Path,
-        flags: Sequence[str] = SMALL,
+        flags: Sequence[str] = SMALL_RUN,
         logs: pathlib.Path | None = None,
     ):
         self.folder = folder
@@ -53,16 +53,20 @@ class Training:
 
     def start(self) -> None:
         """Starts it where it was, and waits until it trains."""
-        before = self.lines()
+        before = self.count_lines()
         self.launch()
-        self.until(lambda: self.lines() > before or self.ended(), 180, "start")
-        if self.ended():
-            raise FailedError(f"ended instead of training: {self.text()}")
+        self.wait_until(
+            lambda: self.count_lines() > before or self.has_ended(),
+            180,
+            "start",
+        )
+        if self.has_ended():
+            raise FailedError(f"ended instead of training: {self.output()}")
 
     def launch(self) -> subprocess.Popen:
         """Starts it and does not wait."""
         self._starts += 1
-        self._output = self._output_of(self._starts)
+        self._newest_output = self._output_path(self._starts)
         command = [
             *(sys.executable, "-m", "experiments.command.main", "train"),
             *(*self.flags, "--out", str(self.folder)),
@@ -73,19 +77,19 @@ class Training:
             "PYTHONPATH": f"{_PATCHES}{os.pathsep}{os.getcwd()}",
             "PYTHONUNBUFFERED": "1",
         }
-        self.process = self._popen(command, environment, self._output)
+        self.process = self._popen(command, environment, self._newest_output)
         return self.process
 
-    def launch_beside(self) -> tuple[int, str]:
-        """Starts another on the same folder; its exit code and its words.
+    def launch_second(self) -> tuple[int, str]:
+        """Starts another on the same folder; its exit code and output.
 
         The run that is watched stays the first one.
         """
-        watched = self.process, self._output
+        watched = self.process, self._newest_output
         try:
-            return self.launch().wait(180), self.text()
+            return self.launch().wait(180), self.output()
         finally:
-            self.process, self._output = watched
+            self.process, self._newest_output = watched
 
     def _popen(
         self,
@@ -103,36 +107,36 @@ class Training:
                 start_new_session=True,
             )
 
-    def _output_of(self, start: int) -> pathlib.Path:
+    def _output_path(self, start: int) -> pathlib.Path:
         return self._logs / f"{self.folder.name}-{start}.txt"
 
-    def text(self) -> str:
+    def output(self) -> str:
         """What its newest driver has printed."""
-        return self._output.read_text(errors="replace")
+        return self._newest_output.read_text(errors="replace")
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether its driver has ended."""
         return self.process.poll() is not None
 
-    def lines(self) -> int:
+    def count_lines(self) -> int:
         """Lines of metrics on disk."""
         return len(read_lines(self.folder / "metrics.jsonl"))
 
-    def newest(self) -> dict[str, Any]:
+    def newest_line(self) -> dict[str, Any]:
         """The last line of metrics; empty before the first."""
         return newest_line(self.folder / "metrics.jsonl")
 
     def frames(self) -> int:
         """Frames of the last line of metrics."""
-        return self.newest().get("frames", 0)
+        return self.newest_line().get("frames", 0)
 
-    def resumed(self) -> list[int]:
+    def resumed_frames(self) -> list[int]:
         """Frames that it went on from, each time, in all of its starts."""
-        said = "".join(
-            self._output_of(start).read_text(errors="replace")
+        output = "".join(
+            self._output_path(start).read_text(errors="replace")
             for start in range(1, self._starts + 1)
         )
-        found = re.findall(r"resumed at ([\d,]+) frames", said)
+        found = re.findall(r"resumed at ([\d,]+) frames", output)
         return [int(frames.replace(",", "")) for frames in found]
 
     def checkpoints(self) -> list[pathlib.Path]:
@@ -154,7 +158,7 @@ class Training:
                 found.append(int(entry.name))
         return found
 
-    def wait_for_end(self, seconds: float = 90) -> None:
+    def wait_for_exit(self, seconds: float = 90) -> None:
         """Until none of its processes is left.
 
         Where Ray's node is killed, two of its agents try to tell its head of
@@ -164,13 +168,13 @@ class Training:
           FailedError: naming those that are.
         """
         if not _poll(lambda: not self.processes(), seconds):
-            left = _names(self.processes())
+            left = _commands(self.processes())
             raise FailedError(f"left after {seconds:g} s: {left}")
 
     def kill(self, title: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal to all its processes of that title."""
-        there = self.until(lambda: self.processes(title), 30, title)
-        for process in there:
+        processes = self.wait_until(lambda: self.processes(title), 30, title)
+        for process in processes:
             os.kill(process, number)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
@@ -178,30 +182,37 @@ class Training:
         self.process.send_signal(number)
         return self.process.wait(120)
 
-    def end(self) -> None:
+    def kill_all(self) -> None:
         """Leaves nothing of it behind."""
         for process in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
     def check_files(self) -> None:
-        """Frames are counted once, and nothing is written half."""
-        said: list[str] = []
-        rows = read_lines(self.folder / "metrics.jsonl", said.append)
-        games = read_episodes(self.folder / "episodes.csv", said.append)
+        """Frames are counted once, and no line is half written.
+
+        Raises:
+          FailedError: if not so.
+        """
+        problems: list[str] = []
+        rows = read_lines(self.folder / "metrics.jsonl", problems.append)
+        games = read_episodes(self.folder / "episodes.csv", problems.append)
         frames = [row["frames"] for row in rows]
         ends = [at for at, _ in games]
-        if said:
-            raise FailedError("; ".join(said))
+        if problems:
+            raise FailedError("; ".join(problems))
         if frames != sorted(set(frames)) or ends != sorted(ends):
             raise FailedError(f"frames are not in order: {frames}")
 
-    def until(self, condition: Callable[[], T], seconds: float, what: str) -> T:
+    def wait_until(
+        self, condition: Callable[[], T], seconds: float, what: str
+    ) -> T:
         """Polls until `condition()` holds; what it gave."""
         found = _poll(condition, seconds)
         if not found:
-            said = self.text()
-            raise FailedError(f"{what}: not within {seconds:g} s\n{said}")
+            raise FailedError(
+                f"{what}: not within {seconds:g} s\n{self.output()}"
+            )
         return found
 
 
@@ -213,7 +224,7 @@ def _poll(condition: Callable[[], T], seconds: float) -> T:
     return found
 
 
-def _names(processes: list[int]) -> list[str]:
+def _commands(processes: list[int]) -> list[str]:
     """The beginnings of their commands, of those that are still there."""
     paths = [pathlib.Path("/proc", str(pid), "cmdline") for pid in processes]
     return [

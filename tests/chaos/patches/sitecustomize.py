@@ -1,8 +1,8 @@
-"""Breaks a run from inside when a file appears; nothing else.
+"""Breaks a run from inside when a trigger file appears; nothing else.
 
-Python imports this in every process whose path begins here. The file's text is
-one of the words below; the process that acts on it takes the file away. While
-`FILE.clock` is there, the clock of every process is a day ahead.
+Python imports this in every process whose path begins here. The file's text
+names the failure; the process that acts on it removes the file. While
+`FILE.clock` exists, the clock of every process is a day ahead.
 """
 
 import importlib.abc
@@ -14,17 +14,17 @@ import time
 _TRIGGER = os.environ.get("BMG_CHAOS_TRIGGER", "")
 
 
-def _told(*words):
-    """The word in the file, taken away, if it is one of these."""
+def _triggered(*failures):
+    """The failure that the file names, if it is one of these; "" if not."""
     try:
         with open(_TRIGGER) as file:
-            word = file.read()
-        if word not in words:
+            failure = file.read()
+        if failure not in failures:
             return ""
         os.remove(_TRIGGER)
     except OSError:
         return ""
-    return word
+    return failure
 
 
 def _patch_environment(module):
@@ -33,10 +33,10 @@ def _patch_environment(module):
 
     def broken(self, *arguments, **options):
         step = receive(self, *arguments, **options)
-        word = _told("raise", "nan reward")
-        if word == "raise":
+        failure = _triggered("raise", "nan reward")
+        if failure == "raise":
             raise RuntimeError("this emulator is broken, on purpose")
-        if word == "nan reward":
+        if failure == "nan reward":
             return step._replace(reward=step.reward * float("nan"))
         return step
 
@@ -44,19 +44,21 @@ def _patch_environment(module):
 
 
 def _patch_pool(module):
-    """An unroll is spoilt on its way, or the store is full of other things.
+    """An unroll's logits are NaN, or the object store is filled.
 
     Logits that are no numbers make importance ratios, loss and gradient NaN.
     """
     take = module.RayPool._take
-    kept = []
+    references = []
 
     def broken(self, ref):
-        word = _told("nan logits", "fill") if ref in self._pending else ""
-        if word == "fill":
-            kept.append(_fill(module.ray))
+        failure = ""
+        if ref in self._pending:
+            failure = _triggered("nan logits", "fill")
+        if failure == "fill":
+            references.append(_fill(module.ray))
         collected = take(self, ref)
-        if word == "nan logits":
+        if failure == "nan logits":
             transitions = collected.unroll.transitions
             nan = transitions.logits * float("nan")
             unroll = collected.unroll._replace(
@@ -69,17 +71,17 @@ def _patch_pool(module):
 
 
 def _fill(ray):
-    """References to twice what the object store holds."""
+    """References to twice what the object store can hold."""
     import numpy as np
 
-    room = 2 * int(ray.cluster_resources()["object_store_memory"])
+    capacity = 2 * int(ray.cluster_resources()["object_store_memory"])
     size = 2**24
-    return [ray.put(np.zeros(size, np.uint8)) for _ in range(room // size)]
+    return [ray.put(np.zeros(size, np.uint8)) for _ in range(capacity // size)]
 
 
 _PATCHES = {
     "actors.environment": _patch_environment,
-    "actors.pool": _patch_pool,
+    "actors.ray_pool": _patch_pool,
 }
 
 

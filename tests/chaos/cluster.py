@@ -1,4 +1,4 @@
-"""A run whose actors play on other hosts than its learner. Needs root."""
+"""A run on a Ray cluster of three hosts, as network namespaces; needs root."""
 
 import contextlib
 import os
@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from typing import TypeVar
 
-from benchmarks.namespaces import FarHost, Host, Network
-from benchmarks.three_hosts import TOKEN, join, start_head
-from tests.chaos.training import SMALL, Training
+from benchmarks.network_namespaces import EmulatedLinkHost, Host, Network
+from benchmarks.three_hosts import TOKEN, join_cluster, start_head
+from tests.chaos.training import SMALL_RUN, Training
 
 H = TypeVar("H", bound=Host)
 _FLAGS = (
@@ -20,36 +20,40 @@ _FLAGS = (
 )
 
 
-class HostsTraining(Training):
+class ClusterTraining(Training):
     """The learner on one host, an actor on each of two others.
 
-    `far` is the one that faults are done to.
+    `faulty_host` is the one that faults are done to.
     """
 
     def __init__(
         self,
         folder: pathlib.Path,
-        flags: Sequence[str] = SMALL,
+        flags: Sequence[str] = SMALL_RUN,
         logs: pathlib.Path | None = None,
     ):
         super().__init__(folder, (*flags, *_FLAGS), logs)
         with contextlib.ExitStack() as stack:
             stack.enter_context(Network())
-            self._learn = _kept(stack, Host("learn", 1))
-            near = _kept(stack, Host("near", 2))
-            self.far = _kept(stack, FarHost("far", 3))
-            self._start_ray(near, self.far)
+            self._head = _killed_on_exit(stack, Host("head", 1))
+            other = _killed_on_exit(stack, Host("actor-1", 2))
+            self.faulty_host = _killed_on_exit(
+                stack, EmulatedLinkHost("actor-2", 3)
+            )
+            self._start_ray(other, self.faulty_host)
             self._stack = stack.pop_all()
 
     def _start_ray(self, *others: Host) -> None:
-        start_head(self._learn, self._logs)
+        start_head(self._head, self._logs)
         for host in others:
-            join(host, self._learn, self._logs)
+            join_cluster(host, self._head, self._logs)
 
     def start(self) -> None:
         """Starts it, and waits until both actors play."""
         super().start()
-        self.until(lambda: self.newest()["actors"] == 2, 120, "both actors")
+        self.wait_until(
+            lambda: self.newest_line()["actors"] == 2, 120, "both actors"
+        )
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Asks it to save and end; nsenter hands no signals on."""
@@ -60,9 +64,9 @@ class HostsTraining(Training):
             os.kill(process, number)
         return self.process.wait(120)
 
-    def end(self) -> None:
+    def kill_all(self) -> None:
         """Leaves nothing of it or of its hosts behind."""
-        super().end()
+        super().kill_all()
         self._stack.close()
 
     def _popen(
@@ -71,9 +75,9 @@ class HostsTraining(Training):
         environment: dict[str, str],
         output: pathlib.Path,
     ) -> subprocess.Popen:
-        return self._learn.start(command, output, **environment, **TOKEN)
+        return self._head.start(command, output, **environment, **TOKEN)
 
 
-def _kept(stack: contextlib.ExitStack, host: H) -> H:
-    stack.callback(host.end)
+def _killed_on_exit(stack: contextlib.ExitStack, host: H) -> H:
+    stack.callback(host.kill)
     return host

@@ -1,4 +1,4 @@
-"""A slow cable between two sockets, in place of network devices."""
+"""An emulated link between two sockets, in place of network devices."""
 
 import os
 import socket
@@ -6,24 +6,24 @@ import time
 
 import pytest
 
-from benchmarks import cable
+from benchmarks import emulated_link
 
 
 @pytest.fixture
 def ends(monkeypatch):
-    """A cable, and what its two ends are plugged into."""
+    """A link, and what its two ends are plugged into."""
     pairs = [
         socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for _ in range(2)
     ]
     inside = iter([pair[0].detach() for pair in pairs])
-    monkeypatch.setattr(cable, "_tap", lambda name: next(inside))
-    carried = cable.Cable(("here", "there"))
+    monkeypatch.setattr(emulated_link, "_tap", lambda name: next(inside))
+    link = emulated_link.EmulatedLink(("here", "there"))
     here, there = [pair[1] for pair in pairs]
     for end in (here, there):
         end.settimeout(10)
-    yield carried, here, there
-    carried.close()
+    yield link, here, there
+    link.close()
     here.close()
     there.close()
 
@@ -38,8 +38,8 @@ def test_packets_arrive_in_order_both_ways(ends):
 
 
 def test_packets_take_their_time(ends):
-    carried, here, there = ends
-    carried.delay = 0.2
+    link, here, there = ends
+    link.delay = 0.2
     start = time.monotonic()
     here.send(b"x")
     assert there.recv(9) == b"x"
@@ -47,32 +47,32 @@ def test_packets_take_their_time(ends):
 
 
 def test_some_are_lost(ends):
-    carried, here, there = ends
-    carried.loss = 0.5
+    link, here, there = ends
+    link.loss = 0.5
     for number in range(200):
         here.send(bytes([number]))
         time.sleep(0.0005)  # a full socket would block
-    carried.loss = 0.0
+    link.loss = 0.0
     here.send(b"end")
-    came = []
+    received = []
     while (packet := there.recv(9)) != b"end":
-        came.append(packet[0])
-    assert came == sorted(came)
+        received.append(packet[0])
+    assert received == sorted(received)
     # Of 200 at one half: outside of this once in 10^9.
-    assert 57 < len(came) < 143
+    assert 57 < len(received) < 143
 
 
 def test_a_device_that_is_gone_ends_it(monkeypatch):
     reading, writing = os.pipe()
     other, _ = os.pipe()
     inside = iter([reading, other])
-    monkeypatch.setattr(cable, "_tap", lambda name: next(inside))
-    monkeypatch.setattr(cable.os, "read", broken)
-    carried = cable.Cable(("here", "there"))
+    monkeypatch.setattr(emulated_link, "_tap", lambda name: next(inside))
+    monkeypatch.setattr(emulated_link.os, "read", broken)
+    link = emulated_link.EmulatedLink(("here", "there"))
     os.write(writing, b"x")
-    carried._thread.join(10)
-    assert not carried._thread.is_alive()
-    carried.close()
+    link._thread.join(10)
+    assert not link._thread.is_alive()
+    link.close()
     os.close(writing)
 
 

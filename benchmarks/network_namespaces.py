@@ -13,10 +13,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.cable import Cable
+from benchmarks.emulated_link import EmulatedLink
 
 _BRIDGE = "bmg0"
-_NET = "10.77.0"
+_SUBNET = "10.77.0"
 
 
 class Network:
@@ -24,7 +24,7 @@ class Network:
 
     def __enter__(self) -> "Network":
         _ip(f"link add {_BRIDGE} type bridge")
-        _ip(f"addr add {_NET}.254/24 dev {_BRIDGE}")
+        _ip(f"addr add {_SUBNET}.254/24 dev {_BRIDGE}")
         _ip(f"link set {_BRIDGE} up")
         return self
 
@@ -33,7 +33,7 @@ class Network:
 
 
 class Host:
-    """A host on the network, until `end`.
+    """A host on the network, until `kill`.
 
     Args:
       name: at most nine letters.
@@ -42,7 +42,7 @@ class Host:
 
     def __init__(self, name: str, number: int):
         self.name = name
-        self.address = f"{_NET}.{number}"
+        self.address = f"{_SUBNET}.{number}"
         _ip(f"netns add bmg-{name}")
         self._connect()
         _ip(f"link set bmg-{name} master {_BRIDGE} up")
@@ -50,7 +50,7 @@ class Host:
         _ip(f"{inside} addr add {self.address}/24 dev eth0")
         _ip(f"{inside} link set lo up")
         _ip(f"{inside} link set eth0 up")
-        _ip(f"{inside} route add default via {_NET}.254")
+        _ip(f"{inside} route add default via {_SUBNET}.254")
         self._start()
 
     def _connect(self) -> None:
@@ -83,9 +83,9 @@ class Host:
         self, command: Sequence[str], log: pathlib.Path, **variables: str
     ) -> subprocess.Popen:
         """Starts a command of this Python's environment on the host."""
-        here = str(pathlib.Path(sys.executable).parent)
+        programs = str(pathlib.Path(sys.executable).parent)
         environment = os.environ | variables
-        environment["PATH"] = f"{here}:{environment['PATH']}"
+        environment["PATH"] = f"{programs}:{environment['PATH']}"
         print(f"{self.name}$ {shlex.join(command)}", flush=True)
         with log.open("a") as file:
             return subprocess.Popen(
@@ -98,16 +98,16 @@ class Host:
                 stderr=subprocess.STDOUT,
             )
 
-    def cut(self) -> None:
-        """Unplugs the cable: nobody is told, packets are lost."""
+    def disconnect(self) -> None:
+        """Takes its link down: packets are lost, no connection is closed."""
         _ip(f"link set bmg-{self.name} down")
 
-    def plug(self) -> None:
-        """Plugs the cable in again."""
+    def reconnect(self) -> None:
+        """Takes its link up again."""
         _ip(f"link set bmg-{self.name} up")
 
-    def end(self) -> None:
-        """Ends all of its processes at once, and the host; once is enough."""
+    def kill(self) -> None:
+        """Kills all of its processes, and the host; may be called again."""
         if self._shell.poll() is not None:
             return
         os.kill(self._init, signal.SIGKILL)
@@ -118,18 +118,18 @@ class Host:
         _ip(f"netns del bmg-{self.name}")
 
 
-class FarHost(Host):
-    """A host behind a cable whose `delay` and `loss` can be set."""
+class EmulatedLinkHost(Host):
+    """A host whose `link` has a delay and a loss that can be set."""
 
     def _connect(self) -> None:
-        far = f"bmi-{self.name}"
-        self.cable = Cable((f"bmg-{self.name}", far))
-        _ip(f"link set {far} netns bmg-{self.name} name eth0")
+        inner = f"bmi-{self.name}"
+        self.link = EmulatedLink((f"bmg-{self.name}", inner))
+        _ip(f"link set {inner} netns bmg-{self.name} name eth0")
 
-    def end(self) -> None:
-        """Ends its processes, the host and the cable; once is enough."""
-        super().end()
-        self.cable.close()
+    def kill(self) -> None:
+        """Kills its processes, the host and its link; may be called again."""
+        super().kill()
+        self.link.close()
 
 
 def _command(pid: str) -> bytes:

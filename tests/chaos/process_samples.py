@@ -1,4 +1,4 @@
-"""What the processes of a run hold at one time."""
+"""Memory, open files and threads of a run's processes, sampled."""
 
 import csv
 import pathlib
@@ -16,7 +16,7 @@ from tests.chaos.training import Training
 _MIB = 2**20
 
 
-class Sample(NamedTuple):
+class ProcessSample(NamedTuple):
     """One process, or the object store, at one time."""
 
     minutes: float
@@ -29,11 +29,11 @@ class Sample(NamedTuple):
     threads: int
 
 
-def sample(training: Training, minutes: float) -> list[Sample]:
+def sample_processes(training: Training, minutes: float) -> list[ProcessSample]:
     """All processes of a run, and the shared memory of the machine."""
     minutes, frames = round(minutes, 3), training.frames()
     used = shutil.disk_usage("/dev/shm").used / _MIB
-    store = Sample(minutes, frames, 0, "/dev/shm", 0.0, used, 0, 0)
+    store = ProcessSample(minutes, frames, 0, "/dev/shm", 0.0, used, 0, 0)
     found = [store]
     for pid in training.processes():
         try:
@@ -43,22 +43,22 @@ def sample(training: Training, minutes: float) -> list[Sample]:
     return found
 
 
-def _process(pid: int, minutes: float, frames: int) -> Sample:
-    place = pathlib.Path("/proc", str(pid))
+def _process(pid: int, minutes: float, frames: int) -> ProcessSample:
+    proc = pathlib.Path("/proc", str(pid))
     status = dict(
         line.split(":\t", 1)
-        for line in (place / "status").read_text().splitlines()
+        for line in (proc / "status").read_text().splitlines()
         if ":\t" in line
     )
     shared = _mib(status, "RssShmem")
-    return Sample(
+    return ProcessSample(
         minutes,
         frames,
         pid,
-        _title((place / "cmdline").read_bytes().decode()),
+        _title((proc / "cmdline").read_bytes().decode()),
         round(_mib(status, "VmRSS") - shared, 2),
         round(shared, 2),
-        sum(1 for _ in (place / "fd").iterdir()),
+        sum(1 for _ in (proc / "fd").iterdir()),
         int(status["Threads"]),
     )
 
@@ -79,24 +79,26 @@ def _title(command: str) -> str:
     return pathlib.Path((scripts or words)[0]).name
 
 
-def read(path: pathlib.Path) -> list[Sample]:
+def read_csv(path: pathlib.Path) -> list[ProcessSample]:
     """Samples that were written as CSV."""
-    kinds = typing.get_type_hints(Sample)
+    kinds = typing.get_type_hints(ProcessSample)
     with path.open(newline="") as file:
         return [
-            Sample(**{name: kinds[name](text) for name, text in row.items()})
+            ProcessSample(
+                **{name: kinds[name](text) for name, text in row.items()}
+            )
             for row in csv.DictReader(file)
         ]
 
 
-def draw(samples: list[Sample], path: pathlib.Path) -> None:
+def plot(samples: list[ProcessSample], path: pathlib.Path) -> None:
     """Memory of each process, and the frames of the run, over minutes."""
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(9, 8), sharex=True)
     for pid in dict.fromkeys(row.pid for row in samples):
         rows = [row for row in samples if row.pid == pid]
         minutes = [row.minutes for row in rows]
-        held = [row.resident_mib if pid else row.shared_mib for row in rows]
-        upper.plot(minutes, held, label=rows[-1].process)
+        memory = [row.resident_mib if pid else row.shared_mib for row in rows]
+        upper.plot(minutes, memory, label=rows[-1].process)
     upper.set(ylabel="resident, MiB", yscale="log")
     upper.legend(fontsize=7, ncols=3)
     store = [row for row in samples if row.pid == 0]
