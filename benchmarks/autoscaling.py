@@ -1,6 +1,6 @@
 """Ray's autoscaler with its simulated nodes: they come for actors, and go.
 
-python -m benchmarks.autoscaling --out FOLDER
+    python -m benchmarks.autoscaling --out FOLDER
 
 The head has one core, for the learner. A run asks for two actors: the
 autoscaler starts a node for each, and ends them when the run has ended.
@@ -60,7 +60,7 @@ class AutoscalingConfig:
     idle_minutes: float = 0.2
 
 
-class Seen(NamedTuple):
+class ClusterState(NamedTuple):
     """The cluster at a moment."""
 
     seconds: float
@@ -68,7 +68,7 @@ class Seen(NamedTuple):
     actors: int  # that play
 
 
-def simulate(options: AutoscalingConfig) -> list[Seen]:
+def simulate(options: AutoscalingConfig) -> list[ClusterState]:
     """Runs it all; the cluster at every change, from start to end."""
     folder = pathlib.Path(options.out).absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,19 +88,19 @@ def simulate(options: AutoscalingConfig) -> list[Seen]:
             run.wait()
 
 
-def _watch(run: subprocess.Popen, metrics: pathlib.Path) -> list[Seen]:
-    start, seen = time.monotonic(), [Seen(0.0, 0, 0)]
+def _watch(run: subprocess.Popen, metrics: pathlib.Path) -> list[ClusterState]:
+    start, states = time.monotonic(), [ClusterState(0.0, 0, 0)]
     while time.monotonic() < start + 600:
         nodes = sum(node["Alive"] for node in ray.nodes()) - 1
-        going = run.poll() is None
-        actors = newest_line(metrics).get("actors", 0) if going else 0
-        if (nodes, actors) != seen[-1][1:]:
-            seen.append(Seen(time.monotonic() - start, nodes, actors))
-            print(seen[-1], flush=True)
-        if not going and nodes == 0:
+        running = run.poll() is None
+        actors = newest_line(metrics).get("actors", 0) if running else 0
+        if (nodes, actors) != states[-1][1:]:
+            states.append(ClusterState(time.monotonic() - start, nodes, actors))
+            print(states[-1], flush=True)
+        if not running and nodes == 0:
             break
         time.sleep(0.2)
-    return seen
+    return states
 
 
 def _command(address: str, folder: pathlib.Path, frames: int) -> list[str]:
@@ -116,19 +116,20 @@ def _command(address: str, folder: pathlib.Path, frames: int) -> list[str]:
 @contextlib.contextmanager
 def _cluster(folder: pathlib.Path, idle_minutes: float) -> Iterator[str]:
     """A head with an autoscaler of its own port and folder."""
-    port, other = _free_port(), _free_port()
-    with tempfile.TemporaryDirectory(prefix="bmg-ray-") as place:
-        config = pathlib.Path(place) / "autoscaler.json"
-        config.write_text(json.dumps(_configuration(port, idle_minutes)))
+    port, client_port = _free_port(), _free_port()
+    with tempfile.TemporaryDirectory(prefix="bmg-ray-") as temp_dir:
+        config = pathlib.Path(temp_dir) / "autoscaler.json"
+        config.write_text(json.dumps(_autoscaler_config(port, idle_minutes)))
         try:
             with (folder / "head.log").open("w") as log:
                 subprocess.run(
                     [
                         *(sys.executable, "-m", "ray.scripts.scripts", "start"),
                         *("--head", "--port", str(port), "--num-cpus", "1"),
-                        *("--temp-dir", place, "--include-dashboard", "false"),
+                        *("--temp-dir", temp_dir),
+                        *("--include-dashboard", "false"),
                         *("--object-store-memory", str(100 * 2**20)),
-                        *("--ray-client-server-port", str(other)),
+                        *("--ray-client-server-port", str(client_port)),
                         f"--autoscaling-config={config}",
                     ],
                     env=os.environ | _VARIABLES,
@@ -138,9 +139,9 @@ def _cluster(folder: pathlib.Path, idle_minutes: float) -> Iterator[str]:
                 )
             yield f"127.0.0.1:{port}"
         finally:
-            monitor = pathlib.Path(place) / "session_latest/logs/monitor.log"
+            monitor = pathlib.Path(temp_dir) / "session_latest/logs/monitor.log"
             shutil.copy(monitor, folder)
-            _end(place)
+            _kill_processes(temp_dir)
 
 
 _TOKEN = {"RAY_AUTH_MODE": "token"}
@@ -159,7 +160,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _configuration(port: int, idle_minutes: float) -> dict[str, Any]:
+def _autoscaler_config(port: int, idle_minutes: float) -> dict[str, Any]:
     return {
         "cluster_name": "bmg",
         "max_workers": _ACTORS,
@@ -190,31 +191,33 @@ def _configuration(port: int, idle_minutes: float) -> dict[str, Any]:
             },
         },
         "head_node_type": "ray.head.default",
-        # What the missing defaults would say.
+        # What the missing defaults would be.
         **{key: [] for key in _NO_COMMANDS},
         **{key: {} for key in ("auth", "docker", "file_mounts")},
         "file_mounts_sync_continuously": False,
     }
 
 
-def _end(place: str) -> None:
-    """Ends what was started with that folder, and nothing else of Ray's."""
+def _kill_processes(temp_dir: str) -> None:
+    """Kills what was started with that folder, and nothing else of Ray's."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any(place in word for word in process.cmdline()):
+            if any(temp_dir in argument for argument in process.cmdline()):
                 process.kill()
 
 
 def main() -> None:
-    """Runs it, and writes what was seen."""
-    options = tyro.cli(AutoscalingConfig)
+    """Runs it, and writes the cluster at every change."""
+    options = tyro.cli(
+        AutoscalingConfig, prog="python -m benchmarks.autoscaling"
+    )
     # Ray reads it when it is imported: who joins shows the head's token.
     processes.restart_with(_TOKEN, "benchmarks.autoscaling")
-    seen = simulate(options)
+    states = simulate(options)
     results.write(
         f"{options.out}/measured.json",
         options,
-        seen=[moment._asdict() for moment in seen],
+        seen=[state._asdict() for state in states],
     )
 
 

@@ -88,7 +88,7 @@ def _jobs(options: BenchConfig) -> Iterator[tuple[Name, Torso]]:
 def _run(
     options: BenchConfig, name: Name, torso: Torso
 ) -> tuple[list[Row], str]:
-    """The stage's rows, or the end of what it said as it failed."""
+    """The stage's rows, or the last lines that it printed as it failed."""
     variables = {
         "env": processes.actor_variables,
         "infer": processes.actor_variables,
@@ -97,11 +97,14 @@ def _run(
         "torch": lambda: processes.learner_variables(config(options, torso)),
     }.get(name, dict)()
     with tempfile.TemporaryDirectory() as folder:
-        told = pathlib.Path(folder, "options.yaml")
+        options_path = pathlib.Path(folder, "options.yaml")
         out = pathlib.Path(folder, "rows.json")
-        config_file.save(options, told, "bmg bench")
+        config_file.save(options, options_path, "bmg bench")
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.stage", name, torso, told, out],
+            [
+                *(sys.executable, "-m", "benchmarks.stage"),
+                *(name, torso, options_path, out),
+            ],
             env=os.environ | variables,
             capture_output=True,
             text=True,

@@ -1,7 +1,6 @@
 """`bmg train` in steady state, as users start it."""
 
 import dataclasses
-import json
 import os
 import pathlib
 import signal
@@ -11,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,10 @@ from actors.environment import spec
 from benchmarks.row import Row
 from learner.config import Config
 from learner.record import config_file
+from learner.record.metrics import read_lines
 
 _WARM_UP = 0.3  # of the lines of metrics
-_PATIENCE = 300.0  # seconds, to start and to end
+_TIMEOUT = 300.0  # seconds, to start and to end
 
 
 def end_to_end_rows(config: Config, seconds: float) -> Iterator[Row]:
@@ -36,7 +37,7 @@ def end_to_end_rows(config: Config, seconds: float) -> Iterator[Row]:
                 log_seconds=seconds / 20,
             )
             busy = _train(run, pathlib.Path(folder), seconds)
-            lines = _lines(pathlib.Path(run.out))
+            lines = _steady_lines(pathlib.Path(run.out))
         frames = statistics.median(x["frames_per_second"] for x in lines)
         waits = np.mean([x["wait_share"] for x in lines])
         lag = np.mean([x["lag"] for x in lines])
@@ -60,19 +61,19 @@ def _train(config: Config, folder: pathlib.Path, seconds: float) -> float:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         _await_metrics(process, pathlib.Path(config.out), folder / "log")
-        idle, total = _ticks()
+        idle, total = _processor_ticks()
         time.sleep(seconds)
-        later_idle, later_total = _ticks()
+        later_idle, later_total = _processor_ticks()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(_PATIENCE)
+        process.wait(_TIMEOUT)
     idle_share = (later_idle - idle) / max(later_total - total, 1)
     return (1 - idle_share) * (os.cpu_count() or 1)
 
 
 def _await_metrics(process, run: pathlib.Path, log: pathlib.Path) -> None:
     metrics = run / "metrics.jsonl"
-    for _ in range(int(_PATIENCE)):
+    for _ in range(int(_TIMEOUT)):
         if metrics.exists() and metrics.stat().st_size:
             return
         try:
@@ -80,16 +81,15 @@ def _await_metrics(process, run: pathlib.Path, log: pathlib.Path) -> None:
         except subprocess.TimeoutExpired:
             continue
         raise RuntimeError(f"bmg train ended early:\n{log.read_text()}")
-    raise RuntimeError(f"bmg train told nothing in {_PATIENCE:g} s")
+    raise RuntimeError(f"bmg train wrote no metrics in {_TIMEOUT:g} s")
 
 
-def _lines(run: pathlib.Path) -> list[dict]:
-    text = (run / "metrics.jsonl").read_text().splitlines()
-    lines = [json.loads(line) for line in text]
+def _steady_lines(run: pathlib.Path) -> list[dict[str, Any]]:
+    lines = read_lines(run / "metrics.jsonl")
     return lines[int(len(lines) * _WARM_UP) :]
 
 
-def _ticks() -> tuple[int, int]:
+def _processor_ticks() -> tuple[int, int]:
     """Idle and all processor time of this machine since it started."""
     first = pathlib.Path("/proc/stat").read_text().splitlines()[0]
     ticks = [int(x) for x in first.split()[1:9]]

@@ -31,7 +31,7 @@ from experiments.command.presets import pong_cpu
 
 _SHAPES = ((16, 8, 4), (32, 4, 2))  # of `small`
 _HAIKU = functools.partial(hk.Conv2D, padding="VALID")
-_WAYS: dict[str, tuple[Callable[[jax.Array], jax.Array], Any]] = {
+_VARIANTS: dict[str, tuple[Callable[[jax.Array], jax.Array], Any]] = {
     "as JAX and Haiku have it": (
         functools.partial(jax.nn.standardize, axis=(1, 2, 3)),
         _HAIKU,
@@ -42,7 +42,7 @@ _WAYS: dict[str, tuple[Callable[[jax.Array], jax.Array], Any]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class LayersConfig:
     """What to time."""
 
     # Observations that a policy sees at a time.
@@ -57,7 +57,7 @@ class Options:
 
 def main() -> None:
     """Measures, prints a table, writes CSV."""
-    options = tyro.cli(Options, prog="python -m benchmarks.layers")
+    options = tyro.cli(LayersConfig, prog="python -m benchmarks.layers")
     processes.restart_with(
         processes.learner_variables(pong_cpu()), "benchmarks.layers"
     )
@@ -73,13 +73,13 @@ def main() -> None:
             writer.writerows(rows)
 
 
-def _rows(options: Options) -> Iterator[dict[str, str]]:
+def _rows(options: LayersConfig) -> Iterator[dict[str, str]]:
     batches = {"forward": options.acting, "gradient": options.learning}
     for what, count in batches.items():
-        calls = [_call(way, what, count) for way in _WAYS]
+        calls = [_call(way, what, count) for way in _VARIANTS]
         seconds = np.array(in_turn(calls, options.rounds))
         process = np.array(in_turn(calls, options.rounds, time.process_time))
-        for way, s, p in zip(_WAYS, seconds, process, strict=True):
+        for way, s, p in zip(_VARIANTS, seconds, process, strict=True):
             yield {
                 "what": f"{what}, {count} observations",
                 "way": way,
@@ -91,7 +91,7 @@ def _rows(options: Options) -> Iterator[dict[str, str]]:
 
 def _call(way: str, what: str, count: int) -> Callable[[], object]:
     """A compiled call of fixed arguments."""
-    standardise, make = _WAYS[way]
+    standardise, make = _VARIANTS[way]
 
     def convolved(observation: jax.Array) -> jax.Array:
         pixels = jnp.moveaxis(observation, 1, -1).astype(jnp.float32) / 255.0

@@ -78,16 +78,16 @@ def learner_rows(
     for step, times in zip(fitting, seconds, strict=True):
         # Round by round: both sides of a ratio saw the same machine.
         price = statistics.median(times / seconds[0])
-        middle = statistics.median(times)
-        share = step.flops / middle / peak
+        median = statistics.median(times)
+        share = step.flops / median / peak
         yield Row(
             "learner",
             step.what,
-            step.samples / middle,
+            step.samples / median,
             "samples/s",
             price / step.ideal if step.ideal else price,
             f"{step.ideal:.2f} gradients" if step.ideal else "gradients",
-            f"{middle * 1e3:.0f} ms, {step.flops / 1e9:.1f} GFLOP, "
+            f"{median * 1e3:.0f} ms, {step.flops / 1e9:.1f} GFLOP, "
             f"{share:.0%} of the peak, {step.memory / 2**20:,.0f} MiB",
         )
 

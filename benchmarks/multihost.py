@@ -1,6 +1,6 @@
 """A learner on several hosts against one, from the same total batch.
 
-python -m benchmarks.multihost --algorithm bmg --out FILE.json
+    python -m benchmarks.multihost --algorithm bmg --out FILE.json
 
 Hosts are processes of this machine and share its cores: what is measured is
 what their sums cost, not what more cores would bring.
@@ -28,7 +28,7 @@ _WARM_UP = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class HostsConfig:
+class MultihostConfig:
     """What is learned, and how often."""
 
     # impala, stacx or bmg (K = L = 1).
@@ -42,32 +42,36 @@ class HostsConfig:
     # Meta-steps that are timed in a round.
     steps: int = 20
     # File of the numbers.
-    out: str = "runs/bench/hosts.json"
+    out: str = "runs/bench/multihost.json"
     # Set where this starts itself as a host.
     host: tuple[int, int, int, str] | None = None
 
 
 def main() -> None:
     """Measures every layout in turn, and prints samples per second."""
-    options = tyro.cli(HostsConfig)
+    options = tyro.cli(MultihostConfig, prog="python -m benchmarks.multihost")
     if options.host:
-        print(json.dumps(_host(options, *options.host)))
+        print(json.dumps(_run_host(options, *options.host)))
         return
-    seconds: dict[tuple[int, int], list[float]] = {at: [] for at in _LAYOUTS}
+    seconds: dict[tuple[int, int], list[float]] = {
+        layout: [] for layout in _LAYOUTS
+    }
     for _ in range(options.rounds):
         for layout in _LAYOUTS:
-            seconds[layout].append(_measured(options, *layout))
+            seconds[layout].append(_seconds_per_step(options, *layout))
     samples = options.batch * LearnerConfig().unroll_length
     rows = {}
     for (hosts, devices), times in seconds.items():
         name = f"{counted(hosts, 'host')} x {counted(devices, 'device')}"
-        rows[name] = [samples / each for each in times]
-        middle = statistics.median(rows[name])
-        print(f"{name}: {middle:,.0f} samples/s")
+        rows[name] = [samples / t for t in times]
+        median = statistics.median(rows[name])
+        print(f"{name}: {median:,.0f} samples/s")
     results.write(options.out, options, samples_per_second=rows)
 
 
-def _measured(options: HostsConfig, hosts: int, devices: int) -> float:
+def _seconds_per_step(
+    options: MultihostConfig, hosts: int, devices: int
+) -> float:
     """Seconds of a meta-step on so many hosts, each with so many devices."""
     variables = processes.learner_variables(_config(options, hosts, devices))
     with socket.socket() as probe:
@@ -83,12 +87,12 @@ def _measured(options: HostsConfig, hosts: int, devices: int) -> float:
         )
         for index in range(hosts)
     ]
-    said = [process.communicate()[0] for process in running]
-    return statistics.median(json.loads(said[0].splitlines()[-1]))
+    outputs = [process.communicate()[0] for process in running]
+    return statistics.median(json.loads(outputs[0].splitlines()[-1]))
 
 
-def _host(
-    options: HostsConfig, index: int, hosts: int, devices: int, address: str
+def _run_host(
+    options: MultihostConfig, index: int, hosts: int, devices: int, address: str
 ) -> list[float]:
     """Seconds of each meta-step on this host."""
     import jax
@@ -113,7 +117,7 @@ def _host(
     return seconds[_WARM_UP:]
 
 
-def _config(options: HostsConfig, hosts: int, devices: int) -> Config:
+def _config(options: MultihostConfig, hosts: int, devices: int) -> Config:
     return Config(
         algorithm=options.algorithm,
         network=NetworkConfig(torso=options.torso),  # type: ignore[arg-type]

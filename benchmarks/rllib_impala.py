@@ -1,4 +1,4 @@
-"""Runs RLlib's IMPALA; needs nothing of ours, and prints one line of JSON.
+"""Runs RLlib's IMPALA; imports nothing of bmg, and prints one line of JSON.
 
 One environment runner, and the learner in this process, as `bmg train` with
 one actor.
@@ -30,12 +30,12 @@ def main() -> None:
     start = time.perf_counter()
     after = _train(algorithm, options["seconds"])
     seconds = time.perf_counter() - start
-    found = {
+    measured = {
         "steps_per_second": (after - before) / seconds,
         "seconds": seconds,
         "torch": torch.__version__,
     }
-    print(json.dumps(found), flush=True)
+    print(json.dumps(measured), flush=True)
 
 
 def _make(game: str) -> gymnasium.Env:
@@ -71,7 +71,7 @@ def _config(options: dict) -> IMPALAConfig:
 
 
 def _train(algorithm, seconds: float) -> float:
-    """Trains at least so long, to an iteration that tells of its learner.
+    """Trains at least so long, to an iteration that reports its learner.
 
     Returns:
       Steps learned from since the start.

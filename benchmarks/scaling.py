@@ -1,6 +1,6 @@
 """How collected frames grow with the nodes of a cluster, and how old they are.
 
-python -m benchmarks.scaling --out FILE.json
+    python -m benchmarks.scaling --out FILE.json
 
 Ray nodes on this machine, each with one actor whose environments take a fixed
 time and no core. The consumer takes batches as a learner does, publishes new
@@ -10,10 +10,9 @@ the nodes is what Ray and one consumer carry.
 
 import dataclasses
 import logging
-import sys
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -21,18 +20,16 @@ import ray
 import tyro
 from ray.cluster_utils import Cluster
 
-from actors.episode import Episode
 from actors.ray_pool import RayPool
 from actors.transition import Unroll
-from actors.unroll import Unroller
 from benchmarks import results
-from benchmarks.synthetic import random_unroll
+from benchmarks.synthetic import SyntheticUnroller, random_unroll
 from experiments.cluster import processes
 from learner.feed import Batcher, Prefetch, Window
 
-_STORE = 200 * 2**20  # bytes of each node's object store
-_LENGTH = 20  # T
-_FRAMES = 4  # of each agent step
+_OBJECT_STORE = 200 * 2**20  # bytes, of each node
+_UNROLL_LENGTH = 20  # T
+_FRAMES_PER_STEP = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,23 +51,8 @@ class ScalingConfig:
     out: str = "runs/scaling.json"
 
 
-class Timed(Unroller):
-    """Gives one unroll again and again, each after a fixed time."""
-
-    def __init__(self, recorded: Unroll, seconds: float):
-        self._recorded = recorded
-        self._seconds = seconds
-
-    def unroll(self, params: Any, version: int) -> tuple[Unroll, list[Episode]]:
-        """The recorded unroll, made with these parameters."""
-        del params
-        time.sleep(self._seconds)
-        versions = np.full_like(self._recorded.version, version)
-        return self._recorded._replace(version=versions), []
-
-
-class Measured(NamedTuple):
-    """One cluster's numbers."""
+class ScalingResult(NamedTuple):
+    """One size of cluster; a row of the results."""
 
     nodes: int
     frames_per_second: float
@@ -82,20 +64,20 @@ class Measured(NamedTuple):
     lag_bound: int  # 2 windows, and the unrolls in flight
 
 
-def measure(nodes: int, options: ScalingConfig) -> Measured:
+def measure(nodes: int, options: ScalingConfig) -> ScalingResult:
     """Frames per second and lag with so many nodes."""
     cluster = Cluster()
-    cluster.add_node(num_cpus=0, object_store_memory=_STORE)
+    cluster.add_node(num_cpus=0, object_store_memory=_OBJECT_STORE)
     for _ in range(nodes):
-        cluster.add_node(num_cpus=1, object_store_memory=_STORE)
+        cluster.add_node(num_cpus=1, object_store_memory=_OBJECT_STORE)
     ray.init(
         address=cluster.address,
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
-    unroll = random_unroll(options.trajectories, length=_LENGTH)
+    unroll = random_unroll(options.trajectories, length=_UNROLL_LENGTH)
     pool = RayPool(
-        lambda offset: Timed(unroll, options.unroll_seconds),
+        lambda offset: SyntheticUnroller(unroll, options.unroll_seconds),
         count=nodes,
         env_vars=processes.actor_variables(),
     )
@@ -107,17 +89,19 @@ def measure(nodes: int, options: ScalingConfig) -> Measured:
         cluster.shutdown()
 
 
-def _consume(pool: RayPool, nodes: int, options: ScalingConfig) -> Measured:
+def _consume(
+    pool: RayPool, nodes: int, options: ScalingConfig
+) -> ScalingResult:
     params = np.zeros(int(options.params_mib * 2**18), np.float32)
     pool.publish(params, 0)
     while pool.status().starting:
         pool.collect()
     batcher = Batcher(
-        pool, online=options.trajectories, mix=_as_it_is, place=_as_it_is
+        pool, online=options.trajectories, mix=_to_numpy, place=_to_numpy
     )
-    never = threading.Event()
+    never_stopped = threading.Event()
     source = Prefetch(batcher.next, 1)
-    window = Window(lambda: source.next(never), options.window, 1)
+    window = Window(lambda: source.next(never_stopped), options.window, 1)
     lags: list[np.ndarray] = []
     updates, waited, warm = 0, 0.0, 2 * nodes + options.window
     start = time.monotonic()
@@ -133,24 +117,25 @@ def _consume(pool: RayPool, nodes: int, options: ScalingConfig) -> Measured:
             start, waited = time.monotonic(), 0.0
     elapsed = time.monotonic() - start
     source.close()
-    return _measured(nodes, updates - warm, elapsed, waited, lags, options)
+    return _result(nodes, updates - warm, elapsed, waited, lags, options)
 
 
-def _measured(
+def _result(
     nodes: int,
     updates: int,
     elapsed: float,
     waited: float,
     lags: list[np.ndarray],
     options: ScalingConfig,
-) -> Measured:
-    frames = updates * options.trajectories * _LENGTH * _FRAMES / elapsed
-    alone = options.trajectories * _LENGTH * _FRAMES / options.unroll_seconds
+) -> ScalingResult:
+    unroll_frames = options.trajectories * _UNROLL_LENGTH * _FRAMES_PER_STEP
+    frames = updates * unroll_frames / elapsed
+    unhindered = unroll_frames / options.unroll_seconds
     lag = np.concatenate(lags)
-    return Measured(
+    return ScalingResult(
         nodes=nodes,
         frames_per_second=frames,
-        of_linear=frames / (nodes * alone),
+        of_linear=frames / (nodes * unhindered),
         consumer_waits=waited / elapsed,
         lag_median=float(np.median(lag)),
         lag_99=float(np.quantile(lag, 0.99)),
@@ -159,14 +144,13 @@ def _measured(
     )
 
 
-def _as_it_is(unroll: Unroll) -> Unroll:
+def _to_numpy(unroll: Unroll) -> Unroll:
     return jax.tree.map(np.asarray, unroll)
 
 
 def main() -> None:
     """Measures every size of cluster; prints and writes the numbers."""
-    options = tyro.cli(ScalingConfig)
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    options = tyro.cli(ScalingConfig, prog="python -m benchmarks.scaling")
     rows = []
     for nodes in options.nodes:
         rows.append(measure(nodes, options)._asdict())

@@ -27,7 +27,7 @@ class SchedulingConfig:
     out: str = "runs/bench/scheduling.json"
 
 
-class Nothing(NamedTuple):
+class NoOpRun(NamedTuple):
     """A run that has ended as soon as it began."""
 
     ended: Any
@@ -37,13 +37,13 @@ class Nothing(NamedTuple):
 
 
 @ray.remote(num_cpus=1)
-def _nothing() -> None:
+def _no_op() -> None:
     pass
 
 
 def main() -> None:
     """Schedules, and prints milliseconds a run and what memory grew by."""
-    config = tyro.cli(SchedulingConfig)
+    options = tyro.cli(SchedulingConfig, prog="python -m benchmarks.scheduling")
     ray.init(
         address="local",
         num_cpus=2,
@@ -52,10 +52,10 @@ def main() -> None:
     )
     done: list[tuple[float, int]] = []
 
-    def launch(group: Any) -> Nothing:
+    def launch(group: Any) -> NoOpRun:
         strategy = PlacementGroupSchedulingStrategy(group, 0)
-        task = _nothing.options(scheduling_strategy=strategy)
-        return Nothing(task.remote())
+        task = _no_op.options(scheduling_strategy=strategy)
+        return NoOpRun(task.remote())
 
     def on_end(queued: QueuedRun, ref: Any) -> bool:
         del queued
@@ -67,18 +67,21 @@ def main() -> None:
     bundles = [{"CPU": 1.0}, {"CPU": 1.0}]
     start = time.perf_counter()
     scheduler.run(
-        [QueuedRun(str(n), bundles, launch) for n in range(config.runs)],
+        [QueuedRun(str(n), bundles, launch) for n in range(options.runs)],
         on_end=on_end,
         on_poll=lambda active, waiting: None,
         stopping=lambda: False,
     )
     seconds, tenth = done[-1][0] - start, done[len(done) // 10]
-    each = 1e3 * seconds / config.runs
-    grown = (done[-1][1] - tenth[1]) / 2**10
+    milliseconds = 1e3 * seconds / options.runs
+    growth = (done[-1][1] - tenth[1]) / 2**10
     ray.shutdown()
-    print(f"{each:.1f} ms a run; the driver grew by {grown:.1f} MiB")
+    print(f"{milliseconds:.1f} ms a run; the driver grew by {growth:.1f} MiB")
     results.write(
-        config.out, config, milliseconds_per_run=each, driver_grew_mib=grown
+        options.out,
+        options,
+        milliseconds_per_run=milliseconds,
+        driver_grew_mib=growth,
     )
 
 

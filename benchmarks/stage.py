@@ -44,7 +44,7 @@ class BenchConfig:
     task: str = "Pong-v5"
     # Seconds of each measurement of env, infer, actor and transport.
     seconds: float = 3.0
-    # Seconds of training per algorithm (e2e), and of the peer.
+    # Seconds of training per algorithm (e2e), and of RLlib (peer).
     e2e_seconds: float = 60.0
     # Times that every learner step is taken.
     rounds: int = 9
@@ -91,14 +91,14 @@ def config(options: BenchConfig, torso: Torso) -> Config:
 
 def rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
     """Measures; what depends on the network says on which."""
-    for row in _rows(options, name, torso):
+    for row in _measure(options, name, torso):
         if name in PER_NETWORK:
             row = row._replace(what=f"{torso}, {row.what}")
         yield row
 
 
-def _rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
-    ours, seconds = config(options, torso), options.seconds
+def _measure(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
+    train_config, seconds = config(options, torso), options.seconds
     if name in ("env", "infer", "actor"):
         from benchmarks import experience
 
@@ -107,32 +107,34 @@ def _rows(options: BenchConfig, name: Name, torso: Torso) -> Iterator[Row]:
             "infer": experience.inference_rows,
             "actor": experience.actor_rows,
         }[name]
-        return measure(ours, seconds)
+        return measure(train_config, seconds)
     if name == "transport":
         from benchmarks.transport import transport_rows
 
-        return transport_rows(options.stubs, ours.actors.trajectories, seconds)
+        return transport_rows(
+            options.stubs, train_config.actors.trajectories, seconds
+        )
     if name == "learner":
         from benchmarks.learner_step import learner_rows
 
         return learner_rows(
-            ours, tuple(map(pair, options.pairs)), options.rounds
+            train_config, tuple(map(pair, options.pairs)), options.rounds
         )
     if name == "e2e":
         from benchmarks.end_to_end import end_to_end_rows
 
-        return end_to_end_rows(ours, options.e2e_seconds)
-    from benchmarks.peer import gradient_rows, peer_rows
+        return end_to_end_rows(train_config, options.e2e_seconds)
+    from benchmarks.other_frameworks import rllib_rows, torch_rows
 
     if name == "torch":
-        return gradient_rows(ours, options.rounds)
-    return peer_rows(ours, options.e2e_seconds)
+        return torch_rows(train_config, options.rounds)
+    return rllib_rows(train_config, options.e2e_seconds)
 
 
 def main() -> None:
     """Reads options, measures, writes rows."""
-    name, torso, told, out = sys.argv[1:]
-    options = config_file.load(pathlib.Path(told), BenchConfig())
+    name, torso, options_path, out = sys.argv[1:]
+    options = config_file.load(pathlib.Path(options_path), BenchConfig())
     try:
         found = [*rows(options, cast(Name, name), cast(Torso, torso))]
     except CannotRunError as error:

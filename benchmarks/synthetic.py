@@ -1,10 +1,14 @@
-"""Unrolls that look like Atari's, without playing."""
+"""Synthetic experience: unrolls of Atari's shapes, from no game."""
 
-import envpool
+import time
+from typing import Any
+
 import numpy as np
 
+from actors.episode import Episode
 from actors.spaces import Spec
 from actors.transition import MID, Transition, Unroll
+from actors.unroll import Unroller
 
 ATARI = Spec(6, (4, 84, 84), np.dtype(np.uint8), stack=4, frames_per_step=4)
 
@@ -12,7 +16,7 @@ ATARI = Spec(6, (4, 84, 84), np.dtype(np.uint8), stack=4, frames_per_step=4)
 def random_unroll(
     trajectories: int, *, length: int = 20, stacked: bool = False
 ) -> Unroll:
-    """B trajectories of one long game: `[T+1, B, …]`.
+    """B trajectories of random numbers, of one long game: `[T+1, B, …]`.
 
     Args:
       trajectories: B.
@@ -36,13 +40,15 @@ def random_unroll(
     return Unroll(transitions, older, (), np.zeros(trajectories, np.int32))
 
 
-def with_frames_of(unroll: Unroll, game: str) -> Unroll:
+def with_game_frames(unroll: Unroll, game: str) -> Unroll:
     """The same trajectories, their frames those of real, random play.
 
     Args:
       unroll: of single frames.
       game: an EnvPool task.
     """
+    import envpool  # Of all that is here, only this needs it.
+
     transitions = unroll.transitions
     length, trajectories = transitions.reward.shape
     games = envpool.make(
@@ -58,3 +64,23 @@ def with_frames_of(unroll: Unroll, game: str) -> Unroll:
     games.close()
     played = np.stack(frames[-length:])
     return unroll._replace(transitions=transitions._replace(observation=played))
+
+
+class SyntheticUnroller(Unroller):
+    """Gives one unroll again and again, each after a fixed time.
+
+    Args:
+      unroll: what it gives.
+      seconds: that each takes, without a core.
+    """
+
+    def __init__(self, unroll: Unroll, seconds: float = 0.0):
+        self._unroll = unroll
+        self._seconds = seconds
+
+    def unroll(self, params: Any, version: int) -> tuple[Unroll, list[Episode]]:
+        """The unroll as if made with these parameters; no game ends."""
+        del params
+        time.sleep(self._seconds)
+        versions = np.full_like(self._unroll.version, version)
+        return self._unroll._replace(version=versions), []

@@ -1,11 +1,11 @@
-"""What it costs a run to tell how it goes.
+"""What metrics, TensorBoard, live panel and pages cost a run.
 
-python -m benchmarks.telemetry --out FILE.json
+    python -m benchmarks.telemetry --out FILE.json
 
-Real runs of `bmg train`, in turn: one that tells nothing until it is measured,
+Real runs of `bmg train`, in turn: one that writes nothing until it is measured,
 and one with a line of metrics every second, TensorBoard, the live panel and one
 page in each run. By default lines are five times, pages five minutes apart: a
-run of a minute tells more than users' do. What the jitted step itself counts
+run of a minute writes more than users' do. What the jitted step itself counts
 (histograms of ratios, norms, the distance to the bootstrap) is in both.
 """
 
@@ -30,7 +30,7 @@ from learner.config import Config
 from learner.record import config_file
 from learner.record.metrics import read_lines
 
-_PATIENCE = 300.0  # seconds, to start and to end
+_TIMEOUT = 300.0  # seconds, to start and to end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ def silent(config: Config, seconds: float) -> Config:
     )
 
 
-def telling(config: Config, seconds: float) -> Config:
+def verbose(config: Config, seconds: float) -> Config:
     """All that there is, more often than by default."""
     return dataclasses.replace(
         config, log_seconds=1.0, page_minutes=seconds / 2 / 60
@@ -71,26 +71,26 @@ def frames_per_second(config: Config, seconds: float) -> float:
         config_file.save(config, path)
         process = _start(path)
         try:
-            line = _await(
+            line = _await_line(
                 process,
                 pathlib.Path(config.out) / "metrics.jsonl",
                 seconds,
             )
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(_PATIENCE)
+            process.wait(_TIMEOUT)
     return line["frames"] / line["seconds"]
 
 
 def _start(path: pathlib.Path) -> subprocess.Popen[bytes]:
     """The command on a terminal of its own, where it draws its panel."""
-    ours, its = pty.openpty()
+    controller, terminal = pty.openpty()
     command = [sys.executable, "-m", "experiments.command.main", "train"]
     process = subprocess.Popen(
-        [*command, "--config", str(path)], stdout=its, stderr=its
+        [*command, "--config", str(path)], stdout=terminal, stderr=terminal
     )
-    os.close(its)
-    threading.Thread(target=_drain, args=(ours,), daemon=True).start()
+    os.close(terminal)
+    threading.Thread(target=_drain, args=(controller,), daemon=True).start()
     return process
 
 
@@ -102,13 +102,13 @@ def _drain(terminal: int) -> None:
         os.close(terminal)
 
 
-def _await(
+def _await_line(
     process: subprocess.Popen[bytes],
     metrics: pathlib.Path,
     seconds: float,
 ) -> dict[str, Any]:
     """The first line of metrics after so many seconds of training."""
-    end = time.monotonic() + _PATIENCE + seconds
+    end = time.monotonic() + _TIMEOUT + seconds
     while time.monotonic() < end and process.poll() is None:
         for line in read_lines(metrics):
             if line["seconds"] >= seconds:
@@ -119,20 +119,20 @@ def _await(
 
 def main() -> None:
     """Runs in turn; prints and writes every rate and the ratios' median."""
-    options = tyro.cli(TelemetryConfig)
+    options = tyro.cli(TelemetryConfig, prog="python -m benchmarks.telemetry")
     config = PRESETS[options.preset]()
-    kinds = {"silent": silent, "telling": telling}
+    kinds = {"silent": silent, "verbose": verbose}
     rates: dict[str, list[float]] = {name: [] for name in kinds}
-    for turn in range(options.rounds):
+    for number in range(options.rounds):
         # Whoever is first may find a machine that others have warmed.
-        order = list(kinds) if turn % 2 == 0 else list(kinds)[::-1]
+        order = list(kinds) if number % 2 == 0 else list(kinds)[::-1]
         for name in order:
             run = kinds[name](config, options.seconds)
             rates[name].append(frames_per_second(run, options.seconds))
             print(f"{name:8} {rates[name][-1]:>10,.0f} frames/s", flush=True)
     ratios = [b / a for a, b in zip(*rates.values(), strict=True)]
     print(
-        f"telling / silent: {statistics.median(ratios):.3f} "
+        f"verbose / silent: {statistics.median(ratios):.3f} "
         f"({min(ratios):.3f} to {max(ratios):.3f})"
     )
     results.write(options.out, options, **rates, ratios=ratios)

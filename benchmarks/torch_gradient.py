@@ -1,8 +1,8 @@
-"""PyTorch's gradient of the same networks; needs nothing of ours.
+"""PyTorch's gradient of the same networks; imports nothing of bmg.
 
 Prints "ready", then takes a step for each line that it is sent and prints a
 line when it is done. One head, a policy gradient with given advantages, no
-V-trace: less than our step computes, and little beside the convolutions.
+V-trace: less than bmg's step computes, and little beside the convolutions.
 """
 
 import json
@@ -51,7 +51,7 @@ class Network(nn.Module):
 
 
 def main() -> None:
-    """Builds the network of the options, then steps as it is told."""
+    """Builds the network of the options, then steps at each line it is sent."""
     options = json.loads(sys.argv[1])
     torch.manual_seed(0)
     network = Network(_torso(options), options["hidden"], options["actions"])

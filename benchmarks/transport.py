@@ -7,13 +7,15 @@ import jax
 import ray
 
 from actors.compression import COMPRESSIONS
-from actors.episode import Episode
 from actors.ray_pool import RayPool
 from actors.transition import Unroll
-from actors.unroll import Unroller
 from benchmarks import memory
 from benchmarks.row import Row
-from benchmarks.synthetic import random_unroll, with_frames_of
+from benchmarks.synthetic import (
+    SyntheticUnroller,
+    random_unroll,
+    with_game_frames,
+)
 from benchmarks.timing import per_second
 from experiments.cluster import processes
 from learner.record.counted import counted
@@ -22,27 +24,13 @@ PyTree = Any
 _IN_FLIGHT = 2
 
 
-class Recorded(Unroller):
-    """An `Unroller` that gives the same unroll again and again."""
-
-    def __init__(self, recorded: Unroll):
-        self._recorded = recorded
-
-    def unroll(
-        self, params: PyTree, version: int
-    ) -> tuple[Unroll, list[Episode]]:
-        """The recorded unroll; no game ends."""
-        del params, version
-        return self._recorded, []
-
-
 def transport_rows(
     counts: tuple[int, ...], trajectories: int, seconds: float
 ) -> Iterator[Row]:
     """Unrolls per second by actors: single frames, whole stacks, and single
     frames of a game, as they are and compressed."""
     single = random_unroll(trajectories)
-    pong = with_frames_of(single, "Pong-v5")
+    pong = with_game_frames(single, "Pong-v5")
     for kind, unroll, compression in (
         ("single frames", single, "none"),
         ("stacks", random_unroll(trajectories, stacked=True), "none"),
@@ -60,8 +48,8 @@ def _rows(
     seconds: float,
 ) -> Iterator[Row]:
     rows, trajectories = unroll.transitions.reward.shape
-    size = _bytes(unroll)
-    packed = _bytes(COMPRESSIONS[compression].pack(unroll))
+    size = _num_bytes(unroll)
+    packed_size = _num_bytes(COMPRESSIONS[compression].pack(unroll))
     for count in counts:
         store = 4 * count * _IN_FLIGHT * size + 256 * 2**20
         note = memory.problem(store, memory.free_shared(), "in /dev/shm")
@@ -70,14 +58,14 @@ def _rows(
         )
         if rate:
             note = (
-                f"{rate * packed / 1e6:,.0f} MB/s, "
+                f"{rate * packed_size / 1e6:,.0f} MB/s, "
                 f"{rate * trajectories * (rows - 1):,.0f} agent steps/s"
             )
         what = f"{counted(count, 'actor')}, {kind}"
         yield Row("transport", what, rate, "unrolls/s", note=note)
 
 
-def _bytes(unroll: PyTree) -> int:
+def _num_bytes(unroll: PyTree) -> int:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(unroll))
 
 
@@ -92,7 +80,7 @@ def _rate(
         object_store_memory=store,
     )
     pool = RayPool(
-        lambda offset: Recorded(unroll),
+        lambda offset: SyntheticUnroller(unroll),
         count=count,
         in_flight=_IN_FLIGHT,
         compression=COMPRESSIONS[compression],

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import re
+import time
 
 import pytest
 
 from benchmarks import bench, memory, stage, timing
 from benchmarks.learner_step import ideal, learner_rows
 from benchmarks.row import CannotRunError, Row
-from benchmarks.synthetic import ATARI, random_unroll
+from benchmarks.synthetic import ATARI, SyntheticUnroller, random_unroll
 from experiments.command.main import main
 from learner.config import ConfigError, NetworkConfig
 
@@ -90,12 +91,24 @@ def test_rounds_are_taken_in_turn():
 
 
 @pytest.mark.parametrize(("stacked", "channels"), [(False, 1), (True, 4)])
-def test_recorded_unrolls_have_ataris_shapes(stacked, channels):
+def test_synthetic_unrolls_have_ataris_shapes(stacked, channels):
     unroll = random_unroll(3, length=5, stacked=stacked)
     rows = unroll.transitions
     assert rows.observation.shape == (6, 3, channels, 84, 84)
     assert unroll.stack.shape[1] + channels == ATARI.stack
     assert {x.shape[:2] for x in rows} == {(6, 3)}
+
+
+def test_a_synthetic_unroller_stamps_its_unroll_with_the_version():
+    unroll = random_unroll(3, length=5)
+    unroller = SyntheticUnroller(unroll, seconds=0.05)
+    start = time.monotonic()
+    for version in (4, 7):
+        made, episodes = unroller.unroll((), version)
+        assert made.version.tolist() == [version] * 3
+        assert made.transitions is unroll.transitions
+        assert episodes == []
+    assert time.monotonic() - start >= 0.1
 
 
 def test_a_stage_runs_and_leaves_its_numbers(tmp_path, capsys):
@@ -123,7 +136,7 @@ def test_a_learner_that_does_not_fit_is_refused_with_both_sizes(monkeypatch):
         next(learner_rows(tiny, (), rounds=1))
 
 
-def test_sizes_that_do_not_fit_are_told():
+def test_sizes_that_do_not_fit_are_reported():
     assert memory.problem(3.0, 3.0, "here") == ""
     problem = memory.problem(3 * 2**30, 2**30, "in /dev/shm")
     assert problem == "not run: needs 3.0 GiB in /dev/shm, 1.0 GiB are free"

@@ -1,6 +1,6 @@
 """RLlib's IMPALA and PyTorch's gradient, in an environment of their own.
 
-The same game and networks as ours, on the same machine.
+The same game and networks as `bmg train`'s, on the same machine.
 """
 
 import importlib.metadata
@@ -22,10 +22,10 @@ from learner.config import Config
 
 _RAY = importlib.metadata.version("ray")
 _ENVIRONMENT = pathlib.Path("runs/peer-environment")
-_IMPALA = pathlib.Path(__file__).with_name("rllib_impala.py")
-_GRADIENT = pathlib.Path(__file__).with_name("torch_gradient.py")
-# What our processes get to be fast is not meant for others.
-_OURS = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")
+_RLLIB_SCRIPT = pathlib.Path(__file__).with_name("rllib_impala.py")
+_TORCH_SCRIPT = pathlib.Path(__file__).with_name("torch_gradient.py")
+# Variables that tune this process, not meant for other frameworks.
+_TUNING_VARIABLES = ("GLIBC_TUNABLES", "XLA_FLAGS", "JAX_PLATFORMS")
 # PyTorch's release of the day: RLlib asks for none in particular.
 _PACKAGES = (
     f"ray[rllib]=={_RAY}",
@@ -40,7 +40,7 @@ _FILTERS = {
 }
 
 
-def peer_rows(config: Config, seconds: float) -> Iterator[Row]:
+def rllib_rows(config: Config, seconds: float) -> Iterator[Row]:
     """Agent steps per second that RLlib's learner consumes.
 
     Raises:
@@ -59,19 +59,19 @@ def peer_rows(config: Config, seconds: float) -> Iterator[Row]:
         "batch": config.learner.batch,
         "seconds": seconds,
     }
-    said = _run(python, _IMPALA, json.dumps(options))
-    found = json.loads(said.splitlines()[-1])
+    output = _run(python, _RLLIB_SCRIPT, json.dumps(options))
+    measured = json.loads(output.splitlines()[-1])
     yield Row(
         "peer",
         f"RLlib {_RAY} IMPALA",
-        found["steps_per_second"],
+        measured["steps_per_second"],
         "agent steps/s",
-        note=f"torch {found['torch']}, {found['seconds']:.0f} s",
+        note=f"torch {measured['torch']}, {measured['seconds']:.0f} s",
     )
 
 
-def gradient_rows(config: Config, rounds: int) -> Iterator[Row]:
-    """Samples per second of PyTorch's gradient step, and ours beside it.
+def torch_rows(config: Config, rounds: int) -> Iterator[Row]:
+    """Samples per second of the gradient step in JAX, beside PyTorch's.
 
     They take their steps in turn: a machine that slows down slows both.
 
@@ -84,33 +84,33 @@ def gradient_rows(config: Config, rounds: int) -> Iterator[Row]:
     convolutions = _FILTERS.get(torso, [])
     if (not convolutions and torso != "residual") or network.head_hidden:
         raise CannotRunError(f"no {torso} network with such heads in PyTorch")
-    ours = plain_step(config)
-    # The step after the last is seen as well, for its value.
-    seen = config.learner.batch * (config.learner.unroll_length + 1)
+    jax_step = plain_step(config)
+    # The step after the last is fed as well, for its value.
+    samples = config.learner.batch * (config.learner.unroll_length + 1)
     options = {
         "convolutions": convolutions,
         "sections": [] if convolutions else network.channels,
         "hidden": network.hidden,
         "actions": ATARI.num_actions,
-        "samples": seen,
+        "samples": samples,
     }
-    with _Peer(_install(), _GRADIENT, options) as peer:
-        times = np.array(in_turn([ours.run, peer.step], rounds))
-    middle = [statistics.median(row) for row in times]
+    with _TorchProcess(_install(), _TORCH_SCRIPT, options) as torch_process:
+        times = np.array(in_turn([jax_step.run, torch_process.step], rounds))
+    medians = [statistics.median(row) for row in times]
     ratio = statistics.median(times[1] / times[0])
     yield Row(
         "torch",
         "gradient",
-        ours.samples / middle[0],
+        jax_step.samples / medians[0],
         "samples/s",
         ratio,
-        f"PyTorch's {ours.samples / middle[1]:,.0f}",
-        f"{peer.said}, {rounds} rounds in turn",
+        f"PyTorch's {jax_step.samples / medians[1]:,.0f}",
+        f"{torch_process.description}, {rounds} rounds in turn",
     )
 
 
-class _Peer:
-    """A peer's process, which takes a step whenever it is told to."""
+class _TorchProcess:
+    """PyTorch's process, which takes a step for each line it is sent."""
 
     def __init__(self, python: pathlib.Path, script: pathlib.Path, options):
         self._process = subprocess.Popen(
@@ -121,9 +121,9 @@ class _Peer:
             env=_environment(),
         )
         ready = self._line().split()
-        self.said = f"torch {ready[1]}, {ready[2]} threads"
+        self.description = f"torch {ready[1]}, {ready[2]} threads"
 
-    def __enter__(self) -> "_Peer":
+    def __enter__(self) -> "_TorchProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,11 +145,11 @@ class _Peer:
 
 
 def _environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k not in _OURS}
+    return {k: v for k, v in os.environ.items() if k not in _TUNING_VARIABLES}
 
 
 def _install() -> pathlib.Path:
-    """The Python of the peer's environment, made if there is none."""
+    """The Python of the frameworks' environment, made if there is none."""
     python = _ENVIRONMENT.resolve() / "bin" / "python"
     done = _ENVIRONMENT / "installed"
     if done.exists():
