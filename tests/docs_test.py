@@ -18,6 +18,11 @@ DOCUMENTS = [
     for pattern in ("*.md", "docs/*.md", "docs/results/**/*.md", "deploy/*.md")
     for path in ROOT.glob(pattern)
 ]
+# A file or a folder of the repository, as documents name it.
+_PATH = re.compile(
+    r"`((?:actors|benchmarks|deploy|docs|examples|experiments|learner|meta|tests)"
+    r"/(?:[\w/.-]+\.py|(?:[\w.-]+/)*))`"
+)
 # What stands for something that only the reader knows.
 _PLACEHOLDER = re.compile(r"…|\{|\$")
 _STANDS_FOR = {"A": "impala", "S": "1", "X": "3000"}
@@ -120,3 +125,22 @@ def test_no_link_is_dead(path, target):
             for heading in headings
         }
         assert anchor in anchors
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in DOCUMENTS if "results" not in path.parts],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_every_file_that_a_document_names_is_there(path):
+    """Results name what was there when they were made."""
+    for name in _PATH.findall(path.read_text()):
+        assert (ROOT / name).exists(), name
+
+
+def test_a_file_that_a_document_names_is_found():
+    assert _PATH.findall("`meta/matching.py`, `learner/record/`") == [
+        "meta/matching.py",
+        "learner/record/",
+    ]
+    assert not _PATH.findall("meta/loss and `runs/smoke`")
