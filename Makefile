@@ -34,8 +34,8 @@ comma := ,
 INSTALLED := .venv/installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all computing waiting lint bench bench-check \
-  docs site chaos clean
+.PHONY: help train test test-all optimised computing waiting lint bench \
+  bench-check docs site chaos clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' \
@@ -47,8 +47,19 @@ train: $(INSTALLED) ## train a BMG agent on Pong, about ten minutes
 test: $(INSTALLED) ## the tests, without those marked slow
 	$(call RUN_TESTS,not slow)
 
-test-all: $(INSTALLED) ## every test
+test-all: $(INSTALLED) ## every test, and `optimised`
 	$(call RUN_TESTS,slow or not slow)
+	@$(MAKE) --no-print-directory optimised
+
+# All other tests save time by not optimising what they compile.
+NUMERICAL = tests/meta tests/learner/loss*_test.py \
+  tests/learner/vtrace_test.py tests/learner/optimisers_test.py \
+  tests/learner/learner_test.py tests/learner/probes \
+  tests/actors/networks_test.py tests/actors/layers_test.py
+
+optimised: $(INSTALLED) ## the numerical tests, compiled as runs are
+	@BMG_TEST_OPTIMISED=1 nice $(PYTEST) -n 2 $(NUMERICAL) $(ARGS) \
+	  || test $$? = 5
 
 # Those that start Ray, one after another, mostly wait for processes: the others
 # run at the same time, and yield. 5 says that ARGS left no tests.

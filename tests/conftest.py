@@ -2,7 +2,8 @@
 
 Most of their time is compiling. Programs compiled once are kept for the
 session: many tests, and the processes that they start, compile the same ones.
-What XLA makes of them is not optimised, which halves the time of the whole.
+What XLA makes of them is not optimised, which halves the time of the whole;
+with BMG_TEST_OPTIMISED=1 it is, as in a run (`make optimised`).
 """
 
 import atexit
@@ -12,12 +13,17 @@ import tempfile
 
 import pytest
 
+_UNOPTIMISED = [
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+]
+_OPTIMISED = os.environ.get("BMG_TEST_OPTIMISED") == "1"
+
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = " ".join(
     [
         os.environ.get("XLA_FLAGS", ""),
-        "--xla_backend_optimization_level=0",
-        "--xla_cpu_use_fusion_emitters=false",
+        *([] if _OPTIMISED else _UNOPTIMISED),
         "--xla_force_host_platform_device_count=2",
     ]
 ).strip()
