@@ -1,4 +1,4 @@
-"""The first probe to fail names the fault."""
+"""The first probe to fail names the fault; `pytest -rP` shows the numbers."""
 
 import pytest
 
@@ -29,6 +29,7 @@ def test_fault_is_found_by_its_probe(spoil, name, algorithm):
     fault = FAULTS[name]
     spoil(fault)
     errors = {probe: probes.error(probe, algorithm) for probe in PROBES}
+    print(name, algorithm, {probe: f"{e:.3g}" for probe, e in errors.items()})
     # NaN is no small error.
     failed = [
         probe

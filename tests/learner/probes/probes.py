@@ -199,8 +199,8 @@ PROBES = {
     ),
     # The policy's gradient.
     "action": Probe("action", configure, _policy_error(1), 0.1),
-    # What the policy sees: blind, it is wrong in one of the two, 0.5 at best. The
-    # random features of a torso that does not learn come to 0.2.
+    # What the policy sees. Blind, it is wrong in one of the two, 0.5 at best;
+    # the random features of a torso that does not learn come to 0.2.
     "action-and-observation": Probe(
         "action_and_observation", configure, _policy_error(0, 1), 0.3
     ),
