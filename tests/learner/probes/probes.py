@@ -207,12 +207,12 @@ PROBES = {
     # The meta-gradient, from below and from above. Values learned under a
     # discount below the plain objective's are too low for it, those under one
     # above too high, and d target / d discount > 0: at the plain discount alone
-    # is the meta-gradient zero.
+    # is the meta-gradient zero. One that is lost leaves an error of 0.2.
     "discount-rises": Probe(
-        "chain", functools.partial(tune_discount, 0.3), _discount_error, 0.05
+        "chain", functools.partial(tune_discount, 0.3), _discount_error, 0.1
     ),
     "discount-falls": Probe(
-        "chain", functools.partial(tune_discount, 0.7), _discount_error, 0.05
+        "chain", functools.partial(tune_discount, 0.7), _discount_error, 0.1
     ),
 }
 
