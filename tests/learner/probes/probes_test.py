@@ -4,7 +4,7 @@ import pytest
 
 from tests.learner.probes import probes
 from tests.learner.probes.probes import PROBES, tune_discount
-from tests.learner.tiny import every_algorithm
+from tests.learner.tiny_learner import every_algorithm
 
 
 @every_algorithm
