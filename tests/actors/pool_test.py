@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import ray
 
-from actors import pool as pool_lib
+from actors import ray_pool as pool_lib
 from actors.agent import make_agent
 from actors.compression import COMPRESSIONS
 from actors.environment import Environment, spec
