@@ -208,6 +208,7 @@ def build_optimiser(config: Config, task: Spec) -> optax.GradientTransformation:
         ),
         decay=options.decay,
         epsilon=options.epsilon,
+        initial_scale=options.initial_scale,
         clip=options.clip,
     )
 
@@ -224,6 +225,7 @@ def _bootstrap_optimiser(
         learning_rate=_schedule(config, rate, steps),
         decay=options.decay,
         epsilon=options.epsilon,
+        initial_scale=options.initial_scale,
         clip=options.clip,
     )
 

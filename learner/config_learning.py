@@ -92,6 +92,8 @@ class OptimiserConfig:
     decay: Decay = 0.99
     # Inside the root, so that it can be differentiated.
     epsilon: Epsilon = 0.01
+    # First value of rmsprop's second moment: 0, or TensorFlow's 1.
+    initial_scale: NonNegativeFloat = 0.0
     # Clip of the gradient's global norm; 0 for none.
     clip: NonNegativeFloat = 40.0
 

@@ -16,6 +16,7 @@ def make_optimiser(
     decay: float,
     epsilon: float,
     clip: float,
+    initial_scale: float = 0.0,
 ) -> optax.GradientTransformation:
     """Global-norm clipping, then `rmsprop`, `adam` or `sgd`.
 
@@ -28,10 +29,16 @@ def make_optimiser(
       decay: of the second moment; unused by sgd.
       epsilon: inside the root; unused by sgd.
       clip: of the gradient's global norm; 0 for none.
+      initial_scale: first value of rmsprop's second moment. TensorFlow's, and
+        so IMPALA's, is 1, which makes the first hundreds of updates small.
     """
     makers = {
         "rmsprop": lambda: optax.rmsprop(
-            learning_rate, decay=decay, eps=epsilon, eps_in_sqrt=True
+            learning_rate,
+            decay=decay,
+            eps=epsilon,
+            eps_in_sqrt=True,
+            initial_scale=initial_scale,
         ),
         "adam": lambda: optax.adam(
             learning_rate, b2=decay, eps=0.0, eps_root=epsilon

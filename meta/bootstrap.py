@@ -75,7 +75,8 @@ def standard(
     Args:
       inner_update: phi, applied K times.
       objective: f, called as `(params_K, params_0, meta_params, batch)`, so
-        that it can hold x_K near x_0; x_0 carries no gradient.
+        that it can hold x_K near x_0. With `online` x_0 is a constant of w;
+        with `meta.tasks.initialisation` it is w, and the gradient reaches it.
       meta_optimiser: changes w.
       num_inner: K >= 1.
       batches: which batch the objective sees.

@@ -31,6 +31,8 @@ def atari() -> Config:
         actors=ActorsConfig(
             count=8, envs=32, envs_per_step=16, trajectories=16
         ),
+        # As TensorFlow's RMSProp, with which IMPALA was published, begins.
+        optimiser=OptimiserConfig(initial_scale=1.0),
         meta=MetaConfig(clip=0.3),
     )
 

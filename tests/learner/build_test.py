@@ -57,6 +57,16 @@ def test_the_rate_falls_linearly_over_the_run(fraction, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "make", [build.build_optimiser, build._bootstrap_optimiser]
+)
+def test_the_second_moment_begins_at_the_initial_scale(make):
+    config = Config(optimiser=OptimiserConfig(initial_scale=0.7))
+    state = make(config, TASK).init(jnp.zeros(2))
+    moments = [x for x in jax.tree.leaves(state) if x.shape == (2,)]
+    np.testing.assert_allclose(moments, [[0.7, 0.7]], rtol=1e-6)
+
+
 def test_frames_that_replay_gives_are_not_counted():
     config = configure(updates=3)
     assert build.frames_per_batch(config, TASK) == FRAMES_PER_BATCH

@@ -46,6 +46,22 @@ def test_rmsprop_has_its_epsilon_inside_the_root():
         np.testing.assert_allclose(found, x, rtol=1e-12)
 
 
+def test_rmsprop_may_begin_as_tensorflow_s():
+    optimiser = make_optimiser(
+        "rmsprop",
+        learning_rate=RATE,
+        decay=DECAY,
+        epsilon=EPS,
+        clip=0.0,
+        initial_scale=1.0,
+    )
+    x, nu = X, 1.0
+    for gradient, found in zip(GRADIENTS, follow(optimiser), strict=True):
+        nu = DECAY * nu + (1 - DECAY) * gradient**2
+        x = x - RATE * gradient / np.sqrt(nu + EPS)
+        np.testing.assert_allclose(found, x, rtol=1e-12)
+
+
 def test_adam_has_its_epsilon_inside_the_root():
     x, m, nu = X, 0.0, 0.0
     path = follow(make("adam"))
