@@ -1,0 +1,223 @@
+"""The loop of training: what it consumes, publishes, counts, saves
+and plays."""
+
+import jax
+import pytest
+
+from actors.episode import Episode
+from learner.evaluator import evaluation_seed
+from learner.multihost import Host
+from learner.record import evaluations
+from learner.record.checkpoint import Checkpoints
+from learner.record.evaluations import Games, Played
+from learner.record.monitor import Monitor
+from tests.learner import fakes, tiny_learner
+from tests.learner.fakes import (
+    STATUS,
+    FakePool,
+    a_session,
+    configure,
+    episodes,
+    saved,
+    train,
+)
+from tests.learner.tiny_learner import FRAMES_PER_BATCH, assert_equal, differ
+
+
+@pytest.fixture(autouse=True)
+def _no_compiling(monkeypatch):
+    fakes.use_compiled_learner(monkeypatch)
+
+
+def test_a_run_consumes_every_batch_once_and_ends_at_its_budget(tmp_path):
+    pool = FakePool()
+    params, monitor = train(configure(tmp_path, updates=5), pool)
+    assert pool.unrolls == 5
+    progress = monitor.progress()
+    assert (progress.updates, progress.frames) == (5, 5 * FRAMES_PER_BATCH)
+    assert episodes(tmp_path) == [(i + 1, float(i)) for i in range(5)]
+    assert pool.closed
+    # The same updates, without a session.
+    learner, agent = tiny_learner.compiled("impala")
+    config = configure(tmp_path)
+    state = learner.init(agent.init(jax.random.key(config.seed)))
+    for seed in range(5):
+        window = (learner.place(tiny_learner.a_batch(seed)),)
+        state, _ = learner.step(state, window)
+    assert_equal(params, jax.device_get(state.meta.inner.params))
+
+
+def test_a_budget_that_is_no_whole_number_of_batches_is_spent(tmp_path):
+    config = configure(tmp_path, frames=2 * FRAMES_PER_BATCH + 1)
+    pool = FakePool()
+    _, monitor = train(config, pool)
+    assert monitor.progress().updates == pool.unrolls == 3
+
+
+def test_every_version_is_published_in_order_before_the_next_batch(tmp_path):
+    pool = FakePool()
+    params, _ = train(configure(tmp_path, updates=3), pool)
+    assert pool.calls[1:] == [  # what is first is checked below
+        ("replay", {}),
+        ("collect", 0),
+        ("publish", 1),
+        ("collect", 1),
+        ("publish", 2),
+        ("collect", 2),
+        ("publish", 3),
+    ]
+    assert differ(pool.published[2], pool.published[3])
+    assert_equal(pool.published[3], params)
+
+
+def test_a_start_restores_shares_and_opens_before_it_publishes(
+    tmp_path, monkeypatch
+):
+    train(configure(tmp_path, updates=2), FakePool())
+    calls = []
+
+    def recorded(name, function):
+        def call(*args, **options):
+            calls.append(name)
+            return function(*args, **options)
+
+        return call
+
+    learner, _ = tiny_learner.compiled("impala")
+    fakes.use_compiled_learner(
+        monkeypatch, share=recorded("share", learner.share)
+    )
+    for owner, name in ((Checkpoints, "restore"), (Monitor, "open")):
+        method = recorded(name, getattr(owner, name))
+        monkeypatch.setattr(owner, name, method)
+    pool = FakePool(calls)
+    with a_session(configure(tmp_path, updates=4), pool) as (session, monitor):
+        resumed = session.params()
+    assert calls == [
+        "restore",
+        "share",
+        "open",
+        ("publish", 2),
+        ("replay", {"collected": 2}),
+        ("collect", 0),
+        ("collect", 1),
+    ]
+    assert_equal(pool.published[2], resumed)
+    assert monitor.progress().messages == (
+        f"resumed at {2 * FRAMES_PER_BATCH:,} frames",
+    )
+
+
+def test_lag_is_counted_from_the_version_that_acted(tmp_path):
+    config = configure(tmp_path, updates=4)
+    pool = FakePool()
+    _, on_policy = train(config, pool)
+    assert (on_policy.progress().lag, on_policy.progress().lag_max) == (1, 1)
+
+    class StalePool(FakePool):
+        """Its unrolls are of the first version for ever."""
+
+        def publish(self, params, version):
+            super().publish(params, min(version, 0))
+
+    _, stale = train(configure(tmp_path / "stale", updates=4), StalePool())
+    # The clock of the line starts after the first update: 2, 3, 4 remain.
+    assert (stale.progress().lag, stale.progress().lag_max) == (3, 4)
+
+
+def test_a_step_consumes_as_many_batches_as_its_stride(tmp_path, monkeypatch):
+    seen = []
+
+    def step(state, window):
+        seen.append([int(batch.version[0]) for batch in window])
+        metrics = {"skipped": state.skipped, "skipped_in_a_row": 0}
+        return state._replace(updates=state.updates + 2), metrics
+
+    fakes.use_compiled_learner(
+        monkeypatch, window=3, stride=2, step=step, place=lambda unroll: unroll
+    )
+    pool = FakePool()
+    config = configure(tmp_path, updates=6, checkpoint={"updates": 3})
+    _, monitor = train(config, pool)
+    assert monitor.progress().updates == 6
+    # Batch 6 was a look ahead of the last step: never consumed.
+    assert [at for at, _ in episodes(tmp_path)] == [2, 2, 4, 4, 6, 6]
+    assert [game for _, game in episodes(tmp_path)] == [0, 1, 2, 3, 4, 5]
+    assert pool.unrolls == 7
+    # Update 3 was crossed by the step from 2 to 4.
+    assert saved(tmp_path) == [4, 6]
+    assert seen == [[0, 0, 0], [0, 2, 2], [2, 4, 4]]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "expected"),
+    [
+        ({"updates": 3}, [3, 6, 8]),  # and at the end, whatever is due
+        ({"updates": 0}, [8]),
+        ({"updates": 0, "seconds": 1e-9}, [1, 2, 3, 4, 5, 6, 7, 8]),
+    ],
+)
+def test_checkpoints_are_saved_when_due(tmp_path, checkpoint, expected):
+    train(configure(tmp_path, checkpoint=checkpoint), FakePool())
+    assert saved(tmp_path) == expected
+    assert saved(tmp_path, "milestones") == []
+
+
+def test_milestones_are_the_first_updates_at_or_beyond_their_part(tmp_path):
+    config = configure(tmp_path, checkpoint={"milestones": 3, "keep": 1})
+    train(config, FakePool())
+    # Thirds of 8 updates: 2.67, 5.33 and 8; others go, and they stay.
+    assert saved(tmp_path, "milestones") == [3, 6, 8]
+    assert saved(tmp_path) == [8]
+
+
+def test_games_of_the_policy_that_was_due_are_written_down(tmp_path):
+    players = []
+
+    def play(params):
+        players.append(params)
+        return Games([Episode(7.0, 40), Episode(9.0, 44)])
+
+    config = configure(
+        tmp_path, updates=5, evaluation_frames=3 * FRAMES_PER_BATCH
+    )
+    pool = FakePool()
+    _, monitor = train(config, pool, play=play)
+    seed, frames = evaluation_seed(config), 3 * FRAMES_PER_BATCH
+    assert evaluations.read(tmp_path) == [
+        Played("no-op", frames, seed, Episode(7.0, 40)),
+        Played("no-op", frames, seed, Episode(9.0, 44)),
+    ]
+    (player,) = players
+    assert_equal(player, pool.published[3])
+    assert monitor.progress().evaluation_return == 8.0
+
+
+def test_games_that_fail_end_no_training(tmp_path):
+    def play(params):
+        raise RuntimeError("no such ROM")
+
+    config = configure(
+        tmp_path, updates=4, evaluation_frames=3 * FRAMES_PER_BATCH
+    )
+    _, monitor = train(config, FakePool(), play=play)
+    assert monitor.progress().updates == 4
+    assert evaluations.read(tmp_path) == []
+    (message,) = monitor.progress().messages
+    assert message.endswith("192 frames: no such ROM")
+
+
+def test_no_host_steps_unless_all_are_ready(tmp_path):
+    gathered = []
+
+    def all_gather(message):
+        gathered.append(message)
+        return message._replace(ready=len(gathered) < 3)
+
+    pool = FakePool()
+    _, monitor = train(
+        configure(tmp_path), pool, host=Host(all_gather=all_gather)
+    )
+    assert [message.ready for message in gathered] == [True] * 3
+    assert [message.actors for message in gathered] == [STATUS] * 3
+    assert (monitor.progress().updates, saved(tmp_path)) == (2, [2])
