@@ -2,12 +2,16 @@
 
 import threading
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from actors.episode import Episode
-from learner.evaluator import Evaluator
+from learner.config import Config, EnvironmentConfig
+from learner.evaluator import Evaluator, add_games, evaluation_seed
 from learner.record import evaluations
-from learner.record.evaluations import Games, Played
+from learner.record.evaluations import Evaluation, Games, Played
 
 GAME = Episode(3.0, 400)
 
@@ -66,6 +70,84 @@ def test_a_failure_is_reported_in_one_line():
     evaluator.offer({}, 1)
     (evaluation,) = evaluator.results(wait=True)
     assert (evaluation.games, evaluation.failure) == ([], "no such ROM")
+
+
+def test_a_failure_without_a_message_shows_its_type():
+    def play(params):
+        raise NotImplementedError
+
+    evaluator = Evaluator(play, every=1, frames=0)
+    evaluator.offer({}, 1)
+    (evaluation,) = evaluator.results(wait=True)
+    assert evaluation == Evaluation(1, [], failure="NotImplementedError")
+
+
+def test_what_failed_once_is_tried_again_when_next_due():
+    def play(params):
+        if params["broken"]:
+            raise ValueError("broken")
+        return Games([GAME], b"a film")
+
+    evaluator = Evaluator(play, every=10, frames=0)
+    evaluator.offer({"broken": True}, 10)
+    (failed,) = evaluator.results(wait=True)
+    evaluator.offer({"broken": False}, 20)
+    (evaluation,) = evaluator.results(wait=True)
+    assert failed.failure == "broken"
+    assert evaluation == Evaluation(20, [GAME], b"a film")
+
+
+def test_results_are_handed_out_once():
+    evaluator = Evaluator(lambda params: Games([GAME]), every=1, frames=0)
+    assert evaluator.results(wait=True) == []
+    evaluator.offer({}, 1)
+    assert frames_of(evaluator) == [1]
+    assert evaluator.results(wait=True) == []
+
+
+def test_games_are_played_with_parameters_on_the_host():
+    players = []
+
+    def play(params):
+        players.append(params)
+        return Games([GAME])
+
+    evaluator = Evaluator(play, every=1, frames=0)
+    evaluator.offer({"w": jnp.arange(3.0)}, 1)
+    assert frames_of(evaluator) == [1]
+    (params,) = players
+    assert not isinstance(params["w"], jax.Array)
+    np.testing.assert_array_equal(params["w"], [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("protocol", "name"), [("impala", "no-op"), ("machado", "sticky")]
+)
+def test_games_are_written_with_their_protocol_frames_and_seed(
+    tmp_path, protocol, name
+):
+    config = Config(
+        out=str(tmp_path),
+        seed=7,
+        environment=EnvironmentConfig(protocol=protocol),
+    )
+    games = [Episode(1.5, 40), Episode(-2.0, 44)]
+    add_games(config, Evaluation(640, games))
+    add_games(config, Evaluation(1280, games[:1]))
+    seed = evaluation_seed(config)
+    assert evaluations.read(tmp_path) == [
+        Played(name, 640, seed, games[0]),
+        Played(name, 640, seed, games[1]),
+        Played(name, 1280, seed, games[0]),
+    ]
+
+
+def test_the_seed_is_beyond_those_of_a_hundred_thousand_actors():
+    config = Config(seed=3)
+    # Environment i of actor n is seeded with seed + 1000 n + i.
+    assert evaluation_seed(config) > config.seed + 1000 * 10**5 + 999
+    # Other runs play other games.
+    assert evaluation_seed(Config(seed=4)) != evaluation_seed(config)
 
 
 def test_games_come_back_and_the_same_policys_are_replaced(tmp_path):

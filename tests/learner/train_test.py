@@ -147,7 +147,7 @@ def test_a_folder_that_another_run_writes_is_refused(config, monkeypatch):
 
 
 def test_only_the_first_host_writes_the_folder(tmp_path, config):
-    # It has no checkpoint to read: it goes on from what the first one has.
+    # The other hosts are started with no games to play.
     config = dataclasses.replace(config, evaluation_episodes=0)
     result = Run(config, FakePool, refuse, Host(index=1)).run()
     assert (result.frames, result.finished) == (config.frames, True)
