@@ -113,7 +113,7 @@ def use_compiled_learner(monkeypatch, **changes):
 def a_session(config, pool, *, play=None, stopping=None, host=Host()):  # noqa: B008
     """A session that has started, with the monitor that it writes to."""
     _, agent = tiny_learner.compiled("impala")
-    monitor = Monitor(config, FRAMES_PER_BATCH)
+    monitor = Monitor(config, build.frames_per_batch(config, tiny_learner.TASK))
     checkpoints = Checkpoints(
         pathlib.Path(config.folder),
         keep=config.checkpoint.keep,

@@ -10,6 +10,7 @@ import pytest
 
 from actors.pool import PoolError
 from learner.config import ActorsConfig, LearnerConfig
+from learner.multihost import Host
 from learner.record.checkpoint import Checkpoints
 from learner.record.metrics import read_lines
 from learner.record.progress import RunError
@@ -139,6 +140,17 @@ def test_a_resumed_run_ends_as_if_it_had_never_stopped(tmp_path):
     assert saved(tmp_path / "parts") == [3, 8]
 
 
+def test_a_run_whose_budget_is_spent_takes_no_step(tmp_path):
+    config = configure(tmp_path, updates=2)
+    expected, _ = train(config, FakePool())
+    before = lines(tmp_path), episodes(tmp_path), saved(tmp_path)
+    pool = FakePool()
+    params, _ = train(config, pool)
+    assert_equal(params, expected)
+    assert list(pool.published) == [2]
+    assert (lines(tmp_path), episodes(tmp_path), saved(tmp_path)) == before
+
+
 def test_the_clock_goes_on_where_the_checkpoint_was(tmp_path, monkeypatch):
     train(configure(tmp_path, updates=2), FakePool())
     found = facts(tmp_path)
@@ -198,3 +210,19 @@ def test_too_many_skips_in_a_row_end_the_run(tmp_path):
     assert pool.unrolls == 5  # a step late
     assert saved(tmp_path / "more") == []
     assert pool.closed
+
+
+def test_no_host_steps_unless_all_are_ready(tmp_path):
+    gathered = []
+
+    def all_gather(message):
+        gathered.append(message)
+        return message._replace(ready=len(gathered) < 3)
+
+    pool = FakePool()
+    _, monitor = train(
+        configure(tmp_path), pool, host=Host(all_gather=all_gather)
+    )
+    assert [message.ready for message in gathered] == [True] * 3
+    assert [message.actors for message in gathered] == [STATUS] * 3
+    assert (monitor.progress().updates, saved(tmp_path)) == (2, [2])

@@ -5,15 +5,14 @@ import jax
 import pytest
 
 from actors.episode import Episode
+from learner.config import ReplayConfig
 from learner.evaluator import evaluation_seed
-from learner.multihost import Host
 from learner.record import evaluations
 from learner.record.checkpoint import Checkpoints
 from learner.record.evaluations import Games, Played
 from learner.record.monitor import Monitor
 from tests.learner import fakes, tiny_learner
 from tests.learner.fakes import (
-    STATUS,
     FakePool,
     a_session,
     configure,
@@ -125,6 +124,34 @@ def test_lag_is_counted_from_the_version_that_acted(tmp_path):
     assert (stale.progress().lag, stale.progress().lag_max) == (3, 4)
 
 
+def test_old_trajectories_are_learned_from_and_only_new_ones_count(
+    tmp_path, monkeypatch
+):
+    learner, _ = tiny_learner.compiled("impala")
+    placed = []
+
+    def place(unroll):
+        placed.append(unroll.version.tolist())
+        return learner.place(unroll)
+
+    fakes.use_compiled_learner(monkeypatch, place=place)
+    config = configure(
+        tmp_path, replay=ReplayConfig(trajectories=1, capacity=1), frames=4 * 48
+    )
+    _, monitor = train(config, FakePool())
+    # Of 4 trajectories 3 are new, which take 4 * 4 frames each; unrolls of 4
+    # are cut into threes. The newest one is the old one, as none else has room.
+    assert placed == [
+        [0, 0, 0, 0],
+        [0, 1, 1, 1],
+        [1, 1, 2, 2],
+        [2, 2, 2, 2],
+    ]
+    assert monitor.progress().updates == 4
+    # Updates 2, 3 and 4: lags of 2, 1, 1, of 2, 2, 1 and of 2, 2, 2.
+    assert monitor.progress().lag == pytest.approx(15 / 9)
+
+
 def test_a_step_consumes_as_many_batches_as_its_stride(tmp_path, monkeypatch):
     seen = []
 
@@ -205,19 +232,3 @@ def test_games_that_fail_end_no_training(tmp_path):
     assert evaluations.read(tmp_path) == []
     (message,) = monitor.progress().messages
     assert message.endswith("192 frames: no such ROM")
-
-
-def test_no_host_steps_unless_all_are_ready(tmp_path):
-    gathered = []
-
-    def all_gather(message):
-        gathered.append(message)
-        return message._replace(ready=len(gathered) < 3)
-
-    pool = FakePool()
-    _, monitor = train(
-        configure(tmp_path), pool, host=Host(all_gather=all_gather)
-    )
-    assert [message.ready for message in gathered] == [True] * 3
-    assert [message.actors for message in gathered] == [STATUS] * 3
-    assert (monitor.progress().updates, saved(tmp_path)) == (2, [2])
