@@ -72,6 +72,16 @@ def test_a_line_is_written_at_the_end_even_if_none_was_due(tmp_path):
     assert np.isfinite(line["inner/loss"])
 
 
+def test_why_an_actor_was_replaced_is_logged_once(tmp_path):
+    config = configure(tmp_path, updates=4, log_seconds=1e-9)
+    pool = FakePool()
+    pool.failure = lambda: "no memory left"
+    _, monitor = train(config, pool)
+    assert monitor.progress().messages == (
+        "an actor was replaced: no memory left",
+    )
+
+
 def test_a_line_is_written_whenever_one_is_due_and_none_twice(tmp_path):
     config = configure(tmp_path, updates=4, log_seconds=1e-9)
     train(config, FakePool())

@@ -1,15 +1,14 @@
-"""The loop of training: what it consumes, publishes, counts, saves
-and plays."""
+"""The loop of training: what it consumes, publishes and counts."""
 
 import jax
+import numpy as np
 import pytest
 
-from actors.episode import Episode
+from learner import session
 from learner.config import ReplayConfig
-from learner.evaluator import evaluation_seed
-from learner.record import evaluations
+from learner.multihost import Host
+from learner.publisher import DirectPublisher
 from learner.record.checkpoint import Checkpoints
-from learner.record.evaluations import Games, Played
 from learner.record.monitor import Monitor
 from tests.learner import fakes, tiny_learner
 from tests.learner.fakes import (
@@ -90,8 +89,8 @@ def test_a_start_restores_shares_and_opens_before_it_publishes(
         method = recorded(name, getattr(owner, name))
         monkeypatch.setattr(owner, name, method)
     pool = FakePool(calls)
-    with a_session(configure(tmp_path, updates=4), pool) as (session, monitor):
-        resumed = session.params()
+    with a_session(configure(tmp_path, updates=4), pool) as (resumed, monitor):
+        params = resumed.params()
     assert calls == [
         "restore",
         "share",
@@ -101,7 +100,7 @@ def test_a_start_restores_shares_and_opens_before_it_publishes(
         ("collect", 0),
         ("collect", 1),
     ]
-    assert_equal(pool.published[2], resumed)
+    assert_equal(pool.published[2], params)
     assert monitor.progress().messages == (
         f"resumed at {2 * FRAMES_PER_BATCH:,} frames",
     )
@@ -152,6 +151,49 @@ def test_old_trajectories_are_learned_from_and_only_new_ones_count(
     assert monitor.progress().lag == pytest.approx(15 / 9)
 
 
+def test_every_host_has_its_part_of_a_batch_and_samples_of_its_own(
+    tmp_path, monkeypatch
+):
+    learner, _ = tiny_learner.compiled("impala")
+
+    def placed(folder, host):
+        found = []
+
+        def place(unroll):
+            found.append(unroll.version.tolist())
+            # Whatever its width, the learner gets a batch that it can take.
+            return learner.place(tiny_learner.a_batch(0))
+
+        fakes.use_compiled_learner(monkeypatch, place=place)
+        options = ReplayConfig(trajectories=2, capacity=100)
+        config = configure(tmp_path / folder, updates=5, replay=options)
+        train(config, FakePool(), host=host)
+        return found
+
+    one, again = (placed(name, Host()) for name in "ab")
+    assert one == again
+    assert {len(versions) for versions in one} == {4}
+    halves = [placed(str(i), Host(index=i, count=2)) for i in range(2)]
+    assert {len(versions) for versions in halves[0] + halves[1]} == {2}
+    assert halves[0] != halves[1]
+
+
+def test_what_is_published_outlives_the_next_step(tmp_path, monkeypatch):
+    published = []
+
+    class Keeper(DirectPublisher):
+        """Keeps what it gets on the device, as a slow thread would."""
+
+        def publish(self, params, version):
+            published.append(params)
+
+    monkeypatch.setattr(session, "DirectPublisher", Keeper)
+    train(configure(tmp_path, updates=3), FakePool())
+    assert len(published) == 3
+    for params in published:
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
 def test_a_step_consumes_as_many_batches_as_its_stride(tmp_path, monkeypatch):
     seen = []
 
@@ -174,61 +216,3 @@ def test_a_step_consumes_as_many_batches_as_its_stride(tmp_path, monkeypatch):
     # Update 3 was crossed by the step from 2 to 4.
     assert saved(tmp_path) == [4, 6]
     assert seen == [[0, 0, 0], [0, 2, 2], [2, 4, 4]]
-
-
-@pytest.mark.parametrize(
-    ("checkpoint", "expected"),
-    [
-        ({"updates": 3}, [3, 6, 8]),  # and at the end, whatever is due
-        ({"updates": 0}, [8]),
-        ({"updates": 0, "seconds": 1e-9}, [1, 2, 3, 4, 5, 6, 7, 8]),
-    ],
-)
-def test_checkpoints_are_saved_when_due(tmp_path, checkpoint, expected):
-    train(configure(tmp_path, checkpoint=checkpoint), FakePool())
-    assert saved(tmp_path) == expected
-    assert saved(tmp_path, "milestones") == []
-
-
-def test_milestones_are_the_first_updates_at_or_beyond_their_part(tmp_path):
-    config = configure(tmp_path, checkpoint={"milestones": 3, "keep": 1})
-    train(config, FakePool())
-    # Thirds of 8 updates: 2.67, 5.33 and 8; others go, and they stay.
-    assert saved(tmp_path, "milestones") == [3, 6, 8]
-    assert saved(tmp_path) == [8]
-
-
-def test_games_of_the_policy_that_was_due_are_written_down(tmp_path):
-    players = []
-
-    def play(params):
-        players.append(params)
-        return Games([Episode(7.0, 40), Episode(9.0, 44)])
-
-    config = configure(
-        tmp_path, updates=5, evaluation_frames=3 * FRAMES_PER_BATCH
-    )
-    pool = FakePool()
-    _, monitor = train(config, pool, play=play)
-    seed, frames = evaluation_seed(config), 3 * FRAMES_PER_BATCH
-    assert evaluations.read(tmp_path) == [
-        Played("no-op", frames, seed, Episode(7.0, 40)),
-        Played("no-op", frames, seed, Episode(9.0, 44)),
-    ]
-    (player,) = players
-    assert_equal(player, pool.published[3])
-    assert monitor.progress().evaluation_return == 8.0
-
-
-def test_games_that_fail_end_no_training(tmp_path):
-    def play(params):
-        raise RuntimeError("no such ROM")
-
-    config = configure(
-        tmp_path, updates=4, evaluation_frames=3 * FRAMES_PER_BATCH
-    )
-    _, monitor = train(config, FakePool(), play=play)
-    assert monitor.progress().updates == 4
-    assert evaluations.read(tmp_path) == []
-    (message,) = monitor.progress().messages
-    assert message.endswith("192 frames: no such ROM")
