@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actors.episode import Episode
 from actors.transition import FIRST, LAST, MID, Step
 from actors.unroll import Unroller
-from tests.actors.unroll_test import Scripted
+from tests.actors.scripted_environment import Scripted
 
 
 class EnvStep(NamedTuple):

@@ -1,55 +1,35 @@
 """Tasks that begin at w: MAML and BMG against numpy and finite differences."""
 
-from typing import Any, NamedTuple
-
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from meta import bootstrap as bootstrap_lib
 from meta import matching as matching_lib
 from meta import tasks as tasks_lib
 from meta import update as update_lib
-from meta.loop import scanned, unrolled
+from meta.loop import scanned
+from tests.meta.logistic_tasks import (
+    AHEAD_ON_QUERY,
+    ALPHA,
+    BETA,
+    TASKS,
+    assert_close,
+    descend,
+    differences,
+    gradient,
+    initial,
+    logits,
+    maml,
+    meta_gradient,
+    predict,
+    recorder,
+    rule,
+    softmax,
+    task,
+    window,
+)
 
 pytestmark = pytest.mark.usefixtures("float64")
-
-N, F, A, TASKS = 6, 3, 4, 3  # examples, features, classes, tasks
-ALPHA, BETA = 0.7, 0.4  # of inner updates, and of the bootstrap's
-
-
-class Batch(NamedTuple):
-    """Examples of one task, labels one-hot."""
-
-    x: Any  # [N, F]
-    y: Any  # [N, A]
-
-
-def logits(w, x):
-    return np.tanh(x @ w["a"]) @ w["b"]
-
-
-def jax_logits(w, batch):
-    return jnp.tanh(batch.x @ w["a"]) @ w["b"]
-
-
-def jax_loss(w, meta_params, batch):
-    del meta_params
-    log_p = jax.nn.log_softmax(jax_logits(w, batch))
-    return -jnp.mean(jnp.sum(batch.y * log_p, axis=1)), {}
-
-
-def predict(w, batch):
-    return matching_lib.Prediction(
-        jax_logits(w, batch), jnp.zeros(N), jnp.ones(N)
-    )
-
-
-def softmax(z):
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
 
 
 def loss(w, batch):
@@ -57,88 +37,12 @@ def loss(w, batch):
     return -np.mean(np.log(np.sum(p * batch.y, axis=1)))
 
 
-def gradient(w, batch):
-    """By hand, the chain rule written out."""
-    h = np.tanh(batch.x @ w["a"])
-    delta = (softmax(h @ w["b"]) - batch.y) / N
-    back = (delta @ w["b"].T) * (1 - h**2)
-    return {"a": batch.x.T @ back, "b": h.T @ delta}
-
-
-def descend(w, batch, rate, times=1):
-    for _ in range(times):
-        g = gradient(w, batch)
-        w = {name: w[name] - rate * g[name] for name in w}
-    return w
-
-
-def differences(f, w, step=1e-5):
-    """Central differences of f with respect to every number of w."""
-    result = {name: np.zeros_like(value) for name, value in w.items()}
-    for name, value in w.items():
-        for index in np.ndindex(value.shape):
-            ends = []
-            for sign in (1, -1):
-                moved = {n: v.copy() for n, v in w.items()}
-                moved[name][index] += sign * step
-                ends.append(f(moved))
-            result[name][index] = (ends[0] - ends[1]) / (2 * step)
-    return result
-
-
-def initial():
-    rng = np.random.default_rng(0)
-    return {"a": rng.normal(size=(F, 5)), "b": rng.normal(size=(5, A))}
-
-
-def window(tasks=TASKS):
-    """Support and query of some tasks, `[tasks, N, ...]`."""
-    rng = np.random.default_rng(1)
-    return tuple(
-        Batch(
-            rng.normal(size=(tasks, N, F)),
-            np.eye(A)[rng.integers(A, size=(tasks, N))],
-        )
-        for _ in range(2)
-    )
-
-
-def task(batches, index):
-    return [jax.tree.map(lambda x: x[index], batch) for batch in batches]
-
-
-# A window is support and query.
-AHEAD_ON_QUERY = bootstrap_lib.Batches(
-    lambda k, length: 2,
-    lambda b, k, length: bootstrap_lib.Split([b[0]] * k, [b[1]] * length, b[1]),
-)
 AHEAD_ON_SUPPORT = bootstrap_lib.Batches(
     lambda k, length: 2,
     lambda b, k, length: bootstrap_lib.Split(
         [b[0]] * k, [b[0]] * (length - 1) + [b[1]], b[1]
     ),
 )
-# Leaves w as it is and keeps the meta-gradient as its state.
-recorder = optax.GradientTransformation(
-    lambda w: jax.tree.map(np.zeros_like, w),
-    lambda g, _, w: (jax.tree.map(jnp.zeros_like, w), g),
-)
-
-
-def rule(rate, wrap=lambda optimiser: optimiser):
-    return update_lib.gradient_update(jax_loss, wrap(optax.sgd(rate)))
-
-
-def maml(k, inner=None, loop=scanned, over_tasks=tasks_lib.vmapped):
-    return bootstrap_lib.standard(
-        inner or rule(ALPHA),
-        lambda params, start, w, batch: jax_loss(params, w, batch)[0],
-        recorder,
-        num_inner=k,
-        batches=AHEAD_ON_QUERY,
-        loop=loop,
-        start=tasks_lib.initialisation(over_tasks),
-    )
 
 
 def bmg(k, length, mu, batches=AHEAD_ON_QUERY):
@@ -153,18 +57,6 @@ def bmg(k, length, mu, batches=AHEAD_ON_QUERY):
         loop=scanned,
         start=tasks_lib.initialisation(),
     )
-
-
-def meta_gradient(learner, w, batches):
-    state, metrics = jax.jit(learner.step)(learner.init((), w), batches)
-    return state.meta_opt_state, metrics
-
-
-def assert_close(actual, expected, rtol=1e-7):
-    for name in expected:
-        np.testing.assert_allclose(
-            actual[name], expected[name], rtol=rtol, atol=1e-9
-        )
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -235,45 +127,3 @@ def test_bmg_under_kl_is_its_literal_transcription(ahead, length):
     expected = differences(mu, w)
     assert np.max(np.abs(expected["a"])) > 1e-4
     assert_close(actual, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize("loop", [unrolled, scanned])
-def test_tasks_one_by_one_are_tasks_at_once(loop):
-    def one_by_one(task):
-        return lambda w, items: jax.lax.map(lambda item: task(w, item), items)
-
-    w, batches = initial(), window()
-    expected, _ = meta_gradient(maml(2), w, batches)
-    actual, _ = meta_gradient(
-        maml(2, loop=loop, over_tasks=one_by_one), w, batches
-    )
-    assert_close(actual, expected, rtol=1e-10)
-
-
-def test_the_meta_optimiser_moves_w():
-    w, batches = initial(), window()
-    learner = bootstrap_lib.standard(
-        rule(ALPHA),
-        lambda params, start, w, batch: jax_loss(params, w, batch)[0],
-        optax.sgd(0.1),
-        batches=AHEAD_ON_QUERY,
-        start=tasks_lib.initialisation(),
-    )
-    state, _ = learner.step(learner.init((), w), batches)
-    g, _ = meta_gradient(maml(1), w, batches)
-    assert_close(state.meta_params, {n: w[n] - 0.1 * g[n] for n in w})
-
-
-def test_the_reversed_kl_weighs_by_our_own_predictions():
-    w, query = initial(), task(window(1), 0)[1]
-    target = descend(w, query, BETA)
-    mu = matching_lib.reversed_order(matching_lib.policy_kl(predict))
-    t = softmax(logits(target, query.x))
-
-    def expected(w):
-        p = softmax(logits(w, query.x))
-        return np.mean(np.sum(p * np.log(p / t), axis=1))
-
-    value, g = jax.value_and_grad(mu)(w, target, None, query)
-    np.testing.assert_allclose(value, expected(w))
-    assert_close(g, differences(expected, w), rtol=1e-5)

@@ -114,7 +114,7 @@ def test_learner_killed_with_ray_goes_on_without_gap_or_duplicate(
     assert 0.9 * 4_000 < len(at) <= 4_000
 
 
-# pool_test.py kills actors too, and make chaos.
+# ray_pool_test.py kills actors too, and make chaos.
 @pytest.mark.slow
 @pytest.mark.ray
 def test_killed_actor_is_replaced_and_counted(bmg, tmp_path, eventually):

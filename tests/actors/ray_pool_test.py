@@ -1,4 +1,4 @@
-"""The pools: newest parameters, and actors that die, raise or hang.
+"""The pool on Ray: newest parameters, and actors that die, raise or hang.
 
 With real Ray. A fake unroller records which process made what, of which seed.
 """
@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,93 +15,28 @@ import pytest
 import ray
 
 from actors import ray_pool as pool_lib
-from actors.agent import make_agent
 from actors.compression import COMPRESSIONS
-from actors.environment import Environment, spec
-from actors.local_pool import LocalPool
-from actors.networks import ActorCritic, mlp
-from actors.pool import Collected, PoolStatus
+from actors.environment import spec
+from actors.pool import PoolStatus
 from actors.ray_pool import RayPool
 from actors.transition import LAST
-from actors.unroll import Unroller
+from tests.actors.catch_unroller import make_catch_agent, make_catch_unroller
+from tests.actors.fake_unroller import (
+    AlwaysRaises,
+    FakeUnroller,
+    FirstRaises,
+    no_unroller,
+    publish,
+)
 
 MIB = 2**20
+
 
 # JAX's, when ray.init forks to start its own processes, as it does at once.
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning"),
 ]
-
-
-class Made(NamedTuple):
-    """Stands for an unroll."""
-
-    by: int  # process
-    seed: int
-    version: int
-    params: np.ndarray
-    variable: str | None
-
-
-class FakeUnroller:
-    def __init__(self, seed):
-        self._seed = seed
-        self.closed = False
-
-    def unroll(self, params, version):
-        variable = os.environ.get("BMG_TEST")
-        return Made(os.getpid(), self._seed, version, params, variable), []
-
-    def tape(self):
-        return {"seed": np.array([self._seed])}
-
-    def replay(self, tape):
-        self._seed = tape["seed"].item()
-
-    def close(self):
-        self.closed = True
-
-
-class FirstRaises(FakeUnroller):
-    def unroll(self, params, version):
-        if self._seed == 0:
-            raise ValueError("this emulator is broken")
-        return super().unroll(params, version)
-
-
-class AlwaysRaises(FakeUnroller):
-    def unroll(self, params, version):
-        raise ValueError("this emulator is broken")
-
-
-def no_unroller(seed):
-    raise OSError("no such ROM")
-
-
-def make_catch_unroller(seed):
-    environment = Environment(
-        "Catch-v0",
-        "impala",
-        num_envs=2,
-        batch_size=1,
-        num_threads=1,
-        seed=seed,
-    )
-    agent = make_catch_agent(environment.spec)
-    return Unroller(
-        environment, agent, unroll_length=9, trajectories=4, seed=seed
-    )
-
-
-def make_catch_agent(task):
-    return make_agent(
-        task, lambda: ActorCritic(mlp((8,)), num_actions=3, num_heads=1)
-    )
-
-
-def publish(pool, version):
-    pool.publish(np.full(3, version), version)
 
 
 def collect_from_all(pool, count):
@@ -300,38 +234,3 @@ def test_real_unrolls_cross_the_object_store(compression):
     assert len(episodes) >= ended > 0
     assert {episode.frames for episode in episodes} == {9}
     pool.close()
-
-
-def test_local_pool_plays_in_this_process_with_the_newest_version():
-    pool = LocalPool(FakeUnroller)
-    for version in (1, 2):
-        publish(pool, version)
-        collected = pool.collect()
-        assert isinstance(collected, Collected)
-        made = collected.unroll
-        assert (made.by, made.seed) == (os.getpid(), 0)
-        assert made.version == version
-        np.testing.assert_array_equal(made.params, np.full(3, version))
-    assert pool.status() == PoolStatus(actors=1, starting=0, replaced=0)
-
-
-def test_local_pool_hands_on_tapes_and_its_end():
-    made = []
-
-    def make(seed):
-        made.append(FakeUnroller(seed))
-        return made[0]
-
-    pool = LocalPool(make)
-    assert pool.tape() == {"seed": 0}
-    pool.replay({"seed": np.array([4])})
-    assert pool.tape() == {"seed": 4}
-    pool.close()
-    assert made[0].closed
-
-
-def test_pools_have_one_face():
-    def interface(pool):
-        return {name for name in vars(pool) if not name.startswith("_")}
-
-    assert interface(LocalPool) == interface(RayPool)

@@ -1,4 +1,4 @@
-"""Both agents' updates against literal loops and closed forms."""
+"""Q(lambda) against its formulas and literal loops."""
 
 import jax
 import jax.numpy as jnp
@@ -6,94 +6,21 @@ import numpy as np
 import optax
 import pytest
 
-from experiments.gridworld import actor_critic, q_lambda
+from experiments.gridworld import q_lambda
 from experiments.gridworld.agent import Rollout
 from experiments.gridworld.build import q_lambda_agent
 from experiments.gridworld.config import GridworldConfig, QLambdaConfig
-from experiments.gridworld.context import reward_context
-from experiments.gridworld.environment import NUM_ACTIONS, OBSERVATION_SIZE
-from experiments.gridworld.schedule import constant, network, scalar
+from experiments.gridworld.environment import NUM_ACTIONS
+from experiments.gridworld.schedule import constant, scalar
 from experiments.gridworld.variants import Variant
 from meta.bootstrap import bootstrapped
+from tests.experiments.gridworld.rollouts import (
+    DISCOUNT,
+    doubled,
+    rollout,
+)
 
 pytestmark = pytest.mark.usefixtures("float64")
-
-T, M = 6, 5
-DISCOUNT = 0.9
-
-
-def rollout(seed=0, length=T, context=()):
-    rng = np.random.default_rng(seed)
-    observation = rng.integers(0, 2, (length + 1, OBSERVATION_SIZE))
-    return Rollout(
-        observation=jnp.asarray(observation, jnp.float64),
-        action=jnp.asarray(rng.integers(0, NUM_ACTIONS, length)),
-        reward=jnp.asarray(rng.normal(size=length)),
-        recent=jnp.asarray(
-            rng.integers(0, 2, (M, OBSERVATION_SIZE)), jnp.float64
-        ),
-        context=jnp.asarray(context),
-    )
-
-
-def doubled(tree):
-    return jax.tree.map(lambda x: np.asarray(x, np.float64), tree)
-
-
-@pytest.mark.parametrize("trace", [0.0, 0.7, 1.0])
-def test_the_actor_critic_loss_is_its_formula(trace):
-    net = actor_critic.make_network(8)
-    params = doubled(net.init(jax.random.key(0)))
-    batch = rollout()
-    loss = actor_critic.actor_critic_loss(
-        net, constant(0.3), discount=DISCOUNT, trace=trace, value_weight=0.25
-    )
-    total, metrics = loss(params, (), batch)
-
-    values = np.asarray(net.values(params, batch.observation))
-    logits = np.asarray(net.logits(params, batch.observation))
-    expected, ahead = 0.0, values[T]
-    for t in reversed(range(T)):
-        ahead = batch.reward[t] + DISCOUNT * (
-            (1 - trace) * values[t + 1] + trace * ahead
-        )
-        advantage = ahead - values[t]
-        pi = np.exp(logits[t]) / np.exp(logits[t]).sum()
-        negative_entropy = np.mean([p * np.log(p) for p in pi])
-        expected -= np.log(pi[batch.action[t]]) * advantage / T
-        expected += 0.25 * advantage**2 / T
-        expected += 0.3 * negative_entropy / T
-    np.testing.assert_allclose(total, expected, rtol=1e-12)
-    assert metrics["hyperparam"] == 0.3
-
-
-def test_only_the_value_loss_moves_the_values():
-    net = actor_critic.make_network(8)
-    params = doubled(net.init(jax.random.key(0)))
-
-    def gradient(value_weight):
-        loss = actor_critic.actor_critic_loss(
-            net,
-            constant(0.3),
-            discount=DISCOUNT,
-            trace=1.0,
-            value_weight=value_weight,
-        )
-        return jax.grad(lambda p: loss(p, (), rollout())[0])(params)
-
-    assert optax.tree.norm(gradient(0.0)["value"]) == 0.0
-    assert optax.tree.norm(gradient(0.25)["value"]) > 0.0
-    objective = actor_critic.policy_objective(
-        net, discount=DISCOUNT, trace=1.0, entropy_weight=0.3
-    )
-    plain = jax.grad(lambda p: objective(p, (), rollout())[0])(params)
-    assert optax.tree.norm(plain["value"]) == 0.0
-    for x, y in zip(
-        jax.tree.leaves(plain["policy"]),
-        jax.tree.leaves(gradient(0.25)["policy"]),
-        strict=True,
-    ):
-        np.testing.assert_allclose(x, y, rtol=1e-12)
 
 
 @pytest.mark.parametrize("trace", [0.0, 0.9, 1.0])
@@ -277,40 +204,3 @@ def test_epsilon_is_learned_without_any_derivative_of_an_update():
     state, metrics = jax.jit(learner.step)(state, window)
     assert metrics["meta"]["gradient_norm"] > 0
     assert state.meta_params != 0
-
-
-def test_the_reward_context_is_normalised_and_bounded():
-    context = reward_context(3)
-    rng = np.random.default_rng(0)
-    rewards = rng.normal(1.0, 2.0, (50, T))
-    state = context.init()
-    for row in rewards:
-        state = context.observe(state, jnp.asarray(row))
-    means = rewards.mean(axis=1)
-    expected = np.tanh((means[-3:] - means.mean()) / means.std())
-    np.testing.assert_allclose(
-        context.features(state), expected, rtol=1e-4, atol=1e-6
-    )
-
-
-def test_the_reward_context_carries_no_gradient():
-    context = reward_context(3)
-
-    def through(reward):
-        state = context.init()
-        for factor in (1.0, -2.0, 3.0):
-            state = context.observe(state, factor * reward * jnp.ones(T))
-        return jnp.sum(context.features(state))
-
-    assert through(2.0) != through(3.0) or through(2.0) != 0
-    assert jax.grad(through)(2.0) == 0.0
-
-
-def test_a_learned_schedule_begins_at_one_half():
-    schedule = network((64, 64), 10)
-    with jax.enable_x64(False):
-        params = schedule.init(jax.random.key(0))
-        inputs = jax.random.uniform(jax.random.key(1), (1_000, 10), minval=-1.0)
-        values = np.asarray(schedule.value(params, inputs))
-    assert np.abs(values - 0.5).max() < 0.05
-    assert np.abs(values - 0.5).mean() < 0.01
