@@ -29,6 +29,8 @@ FREE = (
     "log_seconds",
     "writers",
     "page_minutes",
+    # Only where a run begins: a checkpoint holds the moments.
+    "optimiser.initial_scale",
     "actors.count",
     "actors.min",
     "actors.patience",

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from experiments.atari57 import study
+from experiments.atari57 import variants
 from experiments.command import main
 from experiments.command.main import parse_train
 from learner.config import Config, ConfigError
@@ -143,7 +143,7 @@ def test_the_changes_of_an_old_study_are_made(tmp_path):
         "  a: {actors: {columns: 8}}\n"
         "  b: {replay: {columns: 4}}\n"
     )
-    runs = study.expand(study.read(path), tmp_path)
+    runs = variants.expand(variants.read(path), tmp_path)
     found = {run.variant: trajectories(run.config) for run in runs}
     # The preset `atari` has 16 and 0.
     assert found == {"a": (8, 0), "b": (16, 4)}

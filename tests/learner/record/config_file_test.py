@@ -129,7 +129,7 @@ def test_the_file_is_plain_yaml(tmp_path):
 
 FREE = {
     *("out", "address", "evaluation_episodes", "evaluation_frames"),
-    *("log_seconds", "writers", "page_minutes"),
+    *("log_seconds", "writers", "page_minutes", "optimiser__initial_scale"),
     *("actors__count", "actors__min", "actors__patience"),
     *("actors__cpus", "actors__threads"),
     *("actors__timeout", "actors__max_failures"),
